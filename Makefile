@@ -1,0 +1,30 @@
+# What people type. Everything lives in .venv, made from pyproject.toml by the first target that needs it.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+FAISS ?= cpu
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test ui lint bench verify install clean
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$(FAISS),dev]"
+	touch $@
+
+run: install
+	$(BIN)/sidmill run
+
+test: install
+	$(BIN)/pytest
+
+ui: install
+	$(BIN)/sidmill ui
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports

@@ -1,0 +1,119 @@
+"""What the stage ``interactions`` hands over."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from assets.stage import read_json
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Next-item tasks: predict ``targets[i]`` from ``histories[i]`` for ``user_ids[i]``.
+
+    Attributes:
+        user_ids: One user per task, ascending.
+        histories: Item ids of the history, oldest first.
+        targets: The item that came next.
+        repeats: Number of users left out because their target was already in their history.
+    """
+
+    user_ids: list[str]
+    histories: list[list[str]]
+    targets: list[str]
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The tables of a folder made by the stage, read when first asked for.
+
+    Rows of the test split are handed out only to who names that split.
+    """
+
+    folder: Path
+
+    @classmethod
+    def load(cls, folder: Path) -> Interactions:
+        """Open a folder; nothing is read yet."""
+        return cls(Path(folder))
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """item_id, title, text, category, brand, attributes (JSON object), document; by item_id."""
+        return self._read("items")
+
+    def interactions(self, *splits: Split) -> pd.DataFrame:
+        """Positive interactions of some splits, by user_id and position.
+
+        Columns: user_id, item_id, timestamp (float64), event, weight (float64), position (the
+        interaction's place in the user's whole history, from 0), split.
+        """
+        return self._read("interactions", splits)
+
+    def queries(self, *splits: Split) -> pd.DataFrame:
+        """Real queries of some splits: query_id, query, item_id, relevance, split."""
+        return self._read("queries", splits)
+
+    def pairs(self, *splits: Split) -> pd.DataFrame:
+        """Co-occurrence pairs: item_id, other_item_id, count, split (train or validation).
+
+        Train pairs are symmetric (both directions are rows); a validation pair goes from an item
+        of the history to the validation item.
+        """
+        return self._read("pairs", splits)
+
+    def popularity(self, *splits: Split) -> pd.Series[int]:
+        """Number of interactions of each item in some splits, default train; index item_id."""
+        seen = self.interactions(*(splits or ("train",)))["item_id"].value_counts()
+        return seen.reindex(self.items["item_id"], fill_value=0)
+
+    def sessions(self, split: Literal["validation", "test"]) -> Sessions:
+        """Return the next-item tasks of a split; histories end where the target begins."""
+        before: dict[str, tuple[Split, ...]] = {
+            "validation": ("train",),
+            "test": ("train", "validation"),
+        }
+        past = self.interactions(*before[split])
+        target = self.interactions(split).set_index("user_id")["item_id"]
+        past = past[past["user_id"].isin(target.index)]
+        histories = past.groupby("user_id", sort=True)["item_id"].agg(list)
+        target = target.reindex(histories.index)
+        keep = [t not in h for t, h in zip(target, histories, strict=True)]
+        return Sessions(
+            user_ids=histories.index[keep].tolist(),
+            histories=histories[keep].tolist(),
+            targets=target[keep].tolist(),
+            repeats=len(keep) - sum(keep),
+        )
+
+    def query_split(self, query: str) -> Split:
+        """Return the one split in which a normalised query text lives, chosen by its hash."""
+        shares = self._query_shares
+        digest = hashlib.sha256(f"{shares['seed']}\0{query}".encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        if place < shares["test"]:
+            return "test"
+        return "validation" if place < shares["test"] + shares["validation"] else "train"
+
+    @cached_property
+    def _query_shares(self) -> dict[str, float]:
+        """``query_split.json``: seed, validation, test (shares of query texts)."""
+        return dict(read_json(self.folder / "query_split.json"))
+
+    def _read(self, table: str, splits: Sequence[Split] | None = None) -> pd.DataFrame:
+        if splits is not None and not splits:
+            raise TypeError(f"Interactions.{table}() needs the names of the splits to read.")
+        chosen = None if splits is None else [("split", "in", list(splits))]
+        frame = pq.read_table(self.folder / f"{table}.parquet", filters=chosen).to_pandas()
+        return frame.reset_index(drop=True)

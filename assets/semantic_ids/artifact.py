@@ -1,0 +1,105 @@
+"""What the stage ``semantic_ids`` hands over."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from assets.stage import read_json, write_json
+
+
+def sid_text(codes: Sequence[int]) -> str:
+    """Write one SID as ``<a_12><b_200><c_7>``: level letter, code."""
+    return "".join(
+        f"<{letter}_{code}>" for letter, code in zip(string.ascii_lowercase, codes, strict=False)
+    )
+
+
+@dataclass(frozen=True)
+class SemanticIds:
+    """The SID of every item, ordered by item_id.
+
+    Attributes:
+        item_ids: (items,) text.
+        codes: (items, length) int32, the SIDs. With `append_index` the last column is the index.
+        raw_codes: (items, levels) int32, the nearest codes before any item was moved.
+        moved_level: (items,) int32, the first level whose code differs from the raw one, -1 if
+            none does.
+        distances: (items, levels) float32, L2 distance from the residual that enters a level along
+            the item's own path to the code chosen there.
+        sizes: Number of possible codes at each position of a SID.
+        policy: The collision policy.
+        codebook_version: Version of the codebooks.
+    """
+
+    item_ids: NDArray[np.object_]
+    codes: NDArray[np.int32]
+    raw_codes: NDArray[np.int32]
+    moved_level: NDArray[np.int32]
+    distances: NDArray[np.float32]
+    sizes: list[int]
+    policy: str
+    codebook_version: str
+
+    @property
+    def version(self) -> str:
+        """sha256 over the codebooks' version and (item_id, sid) sorted by item_id."""
+        digest = hashlib.sha256(self.codebook_version.encode())
+        digest.update("\0".join(map(str, self.item_ids)).encode())
+        digest.update(np.ascontiguousarray(self.codes, dtype="<i4").tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write ``semantic_ids.parquet`` and ``manifest.json``."""
+        columns = {
+            "item_id": pa.array(self.item_ids, pa.string()),
+            "sid": pa.array([sid_text(row) for row in self.codes], pa.string()),
+            "codes": _lists(self.codes, pa.int32()),
+            "raw_codes": _lists(self.raw_codes, pa.int32()),
+            "moved_level": pa.array(self.moved_level, pa.int32()),
+            "distances": _lists(self.distances, pa.float32()),
+        }
+        pq.write_table(pa.table(columns), folder / "semantic_ids.parquet")
+        manifest = {
+            "sid_version": self.version,
+            "codebook_version": self.codebook_version,
+            "policy": self.policy,
+            "sizes": self.sizes,
+            "items": len(self.item_ids),
+            "extends": None,
+        }
+        write_json(folder / "manifest.json", manifest)
+
+    @classmethod
+    def load(cls, folder: Path) -> SemanticIds:
+        """Read what :meth:`save` wrote."""
+        manifest = read_json(Path(folder) / "manifest.json")
+        table = pq.read_table(Path(folder) / "semantic_ids.parquet").combine_chunks()
+        return cls(
+            item_ids=table.column("item_id").to_numpy(),
+            codes=_matrix(table, "codes"),
+            raw_codes=_matrix(table, "raw_codes"),
+            moved_level=table.column("moved_level").to_numpy(),
+            distances=_matrix(table, "distances"),
+            sizes=manifest["sizes"],
+            policy=manifest["policy"],
+            codebook_version=manifest["codebook_version"],
+        )
+
+
+def _lists(matrix: NDArray[Any], kind: pa.DataType) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel(), kind), matrix.shape[1])
+
+
+def _matrix(table: pa.Table, name: str) -> NDArray[Any]:
+    column = table.column(name).combine_chunks()
+    return np.asarray(column.values.to_numpy().reshape(len(column), -1))

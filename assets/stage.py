@@ -1,0 +1,320 @@
+"""The contract every stage keeps: params in, one folder out, all or nothing.
+
+A stage is a package ``assets/<name>`` whose ``__main__`` ends with::
+
+    if __name__ == "__main__":
+        run_stage("<name>", Params, main)
+
+``main(run)`` reads ``run.params`` and the upstream folders ``run.input(<stage>)``, writes files to
+``run.folder`` and hands its numbers to ``run.report``. The folder is a temporary sibling of
+``data/<name>`` that takes its place only when ``main`` has returned, so a killed or failed stage
+leaves the previous asset as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
+
+import numpy as np
+import psutil
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from tqdm import tqdm
+
+PARAMS_FILE = Path("params.yaml")
+DATA = Path("data")
+CACHE = DATA / "cache"
+
+T = TypeVar("T")
+
+
+class UserError(Exception):
+    """Something the user can mend: its text names the file, the place in it and the fix."""
+
+
+class Params(BaseModel):
+    """Base of every stage's params: frozen, unknown keys refused, each field documented."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0, description="Seed of everything random in this stage.")
+
+
+P = TypeVar("P", bound=Params)
+
+
+class Machine(BaseSettings):
+    """What depends on this machine alone: environment variables, none of which changes a result."""
+
+    model_config = SettingsConfigDict(env_prefix="SIDMILL_", frozen=True)
+
+    device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu` or `cuda`.")
+    memory_limit: str = Field("4GB", description="Most memory DuckDB may take before it spills.")
+    temp_folder: str = Field("data/cache/tmp", description="Where DuckDB spills to.")
+    threads: int = Field(os.cpu_count() or 1, ge=1, description="CPU threads of one stage.")
+
+    def torch_device(self) -> str:
+        """Return ``cuda`` or ``cpu`` for torch."""
+        import torch
+
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
+
+
+@dataclass(frozen=True)
+class Run(Generic[P]):
+    """One run of one stage.
+
+    Attributes:
+        name: The stage, which is also the name of its folder and of its section in params.yaml.
+        params: The validated section.
+        folder: Where the stage writes its asset. Empty at the start.
+        machine: Settings of this machine.
+    """
+
+    name: str
+    params: P
+    folder: Path
+    machine: Machine
+
+    def input(self, stage: str) -> Path:
+        """Return the folder of an upstream asset.
+
+        Raises:
+            UserError: It has not been made yet.
+        """
+        folder = DATA / stage
+        if not folder.is_dir():
+            raise UserError(f"{folder} is missing: run `dvc repro {stage}` first.")
+        return folder
+
+    def report(self, numbers: Mapping[str, Any]) -> None:
+        """Write ``report.json`` into the asset: flat numbers and small tables (lists of rows)."""
+        write_json(self.folder / "report.json", numbers)
+
+    def say(self, text: str) -> None:
+        """Print a line about the stage for whoever watches it."""
+        print(f"{self.name}: {text}", flush=True)
+
+
+def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) -> None:
+    """Run a stage in the current folder and swap its output in, or exit with a readable error.
+
+    Args:
+        name: The stage.
+        params_model: The model of its section of ``params.yaml``.
+        main: The work.
+    """
+    started = time.monotonic()
+    try:
+        with _only_one(name):
+            run = Run(name, load_params(name, params_model), _fresh_folder(name), Machine())
+            _seed(run.params.seed)
+            main(run)
+            _swap_in(run.folder, DATA / name)
+            _log(run, time.monotonic() - started)
+    except UserError as error:
+        _exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        _exit(f"{name}: interrupted; data/{name} is as it was before.", code=130)
+
+
+def load_params(section: str, model: type[P], file: Path = PARAMS_FILE) -> P:
+    """Read one section of ``params.yaml``.
+
+    Args:
+        section: Name of the section; a missing one means all defaults.
+        model: The pydantic model of the section.
+        file: The file.
+
+    Raises:
+        UserError: No such file, no YAML, an unknown section, an unknown key or a bad value.
+    """
+    try:
+        sections = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} not found in {Path.cwd()}: run from the project's top folder."
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is no valid YAML: {error}") from error
+    known = stage_names()
+    unknown = sorted(set(sections) - set(known))
+    if unknown:
+        raise UserError(
+            f"{file}: unknown section `{unknown[0]}`; known sections are {', '.join(known)}."
+        )
+    try:
+        return model.model_validate(sections.get(section) or {})
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            key = ".".join([section, *map(str, problem["loc"])])
+            if problem["type"] == "extra_forbidden":
+                names = ", ".join(sorted(model.model_fields))
+                problems.append(f"unknown param `{key}`; known ones are {names}")
+            else:
+                problems.append(f"`{key}`: {problem['msg']} (got {problem['input']!r})")
+        raise UserError(f"{file}: " + "; ".join(problems) + ".") from error
+
+
+def stage_names() -> list[str]:
+    """Return the names of all stages: the packages beside this file that can be run."""
+    return sorted(file.parent.name for file in Path(__file__).parent.glob("*/__main__.py"))
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write JSON with the same bytes for the same content; numpy values become plain ones."""
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def progress(
+    items: Iterable[T], what: str, total: int | None = None, every: float = 5.0
+) -> Iterator[T]:
+    """Yield the items and show how far it is: a bar on a terminal, plain lines in a log.
+
+    Args:
+        items: What is worked through.
+        what: What is being done, such as "encoding".
+        total: Number of items, where ``len`` does not tell.
+        every: Seconds between two lines in a log.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, total=total, leave=False, dynamic_ncols=True)
+        return
+    started = said = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - said >= every and done:
+            said = now
+            left = f", {(now - started) / done * (total - done):.0f} s left" if total else ""
+            print(f"  {what}: {done}{f' of {total}' if total else ''}{left}", flush=True)
+        yield item
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy values and containers into what JSON knows; floats keep 6 significant digits."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  libraries draw from the global generator
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+        torch.set_num_threads(Machine().threads)
+
+
+def _fresh_folder(name: str) -> Path:
+    folder = DATA / f".{name}.partial"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _swap_in(new: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _only_one(name: str) -> Iterator[None]:
+    """Hold the stage's lock; end an orphan that still runs it, wait for anybody else.
+
+    A killed DVC leaves its stage's process alive, which would overwrite what the next run writes.
+    """
+    folder = DATA / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = json.loads(file.read() or "{}")
+            if _end_orphan(holder):
+                print(f"{name}: ended process {holder['pid']}, left by a killed run.", flush=True)
+            else:
+                print(f"{name}: waiting for process {holder.get('pid')} to end.", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        me = psutil.Process()
+        file.truncate(0)
+        json.dump(
+            {"pid": me.pid, "created": me.create_time(), "parents": _starters(me)},
+            file,
+        )
+        file.flush()
+        yield
+
+
+def _starters(process: psutil.Process) -> list[list[float]]:
+    """Return the process's parent and grandparent (DVC, with or without a shell between)."""
+    return [[parent.pid, parent.create_time()] for parent in process.parents()[:2]]
+
+
+def _end_orphan(holder: dict[str, Any]) -> bool:
+    """Kill the process that holds the lock if one of the processes that started it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess, KeyError):
+        process = psutil.Process(holder["pid"])
+        same = process.create_time() == holder["created"]
+        if same and _starters(process) != holder["parents"]:
+            process.kill()
+            return True
+    return False
+
+
+def _log(run: Run[P], seconds: float) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    entry = {
+        "stage": run.name,
+        "ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": round(peak),
+        "device": run.machine.device,
+    }
+    with (DATA / "logs" / "stages.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+    run.say(f"done in {seconds:.1f} s, peak memory {peak:,.0f} MB")
+
+
+def _exit(message: str, code: int = 1) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(code)

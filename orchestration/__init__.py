@@ -1,0 +1,1 @@
+"""Dagster, releases and the command line around the stages; knows no algorithm."""
