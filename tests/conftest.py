@@ -1,0 +1,89 @@
+"""A small real project that tests share: about 300 MovieLens items and who rated them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+ITEMS = 300
+USERS = 200
+
+# What a stage needs to be quick on so few items; everything else is the default of params.yaml.
+SMALL_PARAMS: dict[str, dict[str, object]] = {
+    "codebooks": {"codebook_size": 16},
+}
+
+
+def small_params() -> dict[str, dict[str, object]]:
+    """params.yaml of the repository with SMALL_PARAMS on top."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section, values in SMALL_PARAMS.items():
+        params[section].update(values)
+    return params
+
+
+def run_stage(stage: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one stage as a person would, in a folder with params.yaml and data/."""
+    return subprocess.run(
+        [sys.executable, "-m", f"assets.{stage}"],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@dataclass
+class Project:
+    """A folder with params.yaml and data/incoming; stages run in it when first asked for."""
+
+    folder: Path
+    made: set[str] = field(default_factory=set)
+
+    def make(self, stage: str) -> Path:
+        """Run a stage, and all before it, once a session; return its folder."""
+        graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        for upstream in graph:
+            if f"data/{upstream}" in graph[stage]["deps"]:
+                self.make(upstream)
+        if stage not in self.made:
+            done = run_stage(stage, self.folder)
+            assert done.returncode == 0, f"{stage} failed:\n{done.stdout}\n{done.stderr}"
+            self.made.add(stage)
+        return self.folder / "data" / stage
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The shared small project. Read from it; what writes takes a copy of what it needs."""
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    return Project(folder)
+
+
+def write_project(folder: Path) -> None:
+    """Write params.yaml and data/incoming of the small project: the most rated items."""
+    from assets.interactions.packaged import movielens_small
+
+    items, interactions = movielens_small()
+    kept = interactions["item_id"].value_counts(sort=False).sort_index()
+    kept = kept.sort_values(ascending=False, kind="stable").index[:ITEMS]
+    interactions = interactions[interactions["item_id"].isin(kept)]
+    users = sorted(interactions["user_id"].unique(), key=int)[:USERS]
+    tables = {
+        "items": items[items["item_id"].isin(kept)],
+        "interactions": interactions[interactions["user_id"].isin(users)],
+    }
+    for name, table in tables.items():
+        target = folder / "data" / "incoming" / name
+        target.mkdir(parents=True)
+        table.to_csv(target / f"{name}.csv", index=False)
+    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
