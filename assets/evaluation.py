@@ -107,7 +107,7 @@ def nearest(queries: Floats, vectors: Floats, k: int, *, device: str = "cpu") ->
     """
     import faiss
 
-    index = faiss.IndexFlatIP(vectors.shape[1])
+    index: Any = faiss.IndexFlatIP(vectors.shape[1])
     if device == "cuda" and hasattr(faiss, "StandardGpuResources"):
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
     index.add(np.ascontiguousarray(vectors, dtype=np.float32))

@@ -23,7 +23,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
@@ -153,6 +153,8 @@ def load_params(section: str, model: type[P], file: Path = PARAMS_FILE) -> P:
         ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{file} is no valid YAML: {error}") from error
+    if not isinstance(sections, dict):
+        raise UserError(f"{file} must map section names to params, such as `codebooks:`.")
     known = stage_names()
     unknown = sorted(set(sections) - set(known))
     if unknown:
@@ -200,7 +202,7 @@ def progress(
         total: Number of items, where ``len`` does not tell.
         every: Seconds between two lines in a log.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():
         yield from tqdm(items, desc=what, total=total, leave=False, dynamic_ncols=True)
