@@ -29,8 +29,11 @@ class Quantizer(Protocol):
         ...
 
     @classmethod
-    def fit(cls, vectors: Vectors, params: Any) -> Self:
-        """Learn from (items, dim) float32 vectors; `params` are those of the stage."""
+    def fit(cls, vectors: Vectors, params: Any, *, device: str = "cpu") -> Self:
+        """Learn from (items, dim) float32 vectors; `params` are those of the stage.
+
+        ``device`` is where to compute: ``cpu``, ``cuda`` or ``auto``.
+        """
         ...
 
     def latent(self, vectors: Vectors) -> Vectors:
