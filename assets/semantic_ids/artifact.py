@@ -39,6 +39,8 @@ class SemanticIds:
         sizes: Number of possible codes at each position of a SID.
         policy: The collision policy.
         codebook_version: Version of the codebooks.
+        bucket_limit: The most items that share one SID, as the policy promises; None if it does
+            not.
     """
 
     item_ids: NDArray[np.object_]
@@ -49,6 +51,7 @@ class SemanticIds:
     sizes: list[int]
     policy: str
     codebook_version: str
+    bucket_limit: int | None = 1
 
     @property
     def version(self) -> str:
@@ -75,6 +78,7 @@ class SemanticIds:
             "policy": self.policy,
             "sizes": self.sizes,
             "items": len(self.item_ids),
+            "bucket_limit": self.bucket_limit,
             "extends": None,
         }
         write_json(folder / "manifest.json", manifest)
@@ -93,6 +97,7 @@ class SemanticIds:
             sizes=manifest["sizes"],
             policy=manifest["policy"],
             codebook_version=manifest["codebook_version"],
+            bucket_limit=manifest.get("bucket_limit", 1),
         )
 
 

@@ -1,12 +1,19 @@
-"""What every collision policy can do."""
+"""What every collision policy can do, and what it works from."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from assets.codebooks.artifact import Codebooks
+from assets.semantic_ids.path import path_distances
+
+Codes = NDArray[np.int32]
+Order = Literal["error", "index"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,7 @@ class Prior:
         codes: (taken, length) int32; a SID stands as often as it has items.
     """
 
-    codes: NDArray[np.int32]
+    codes: Codes
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,47 @@ class Problem:
     item_ids: NDArray[np.object_]
     latent: NDArray[np.float32]
     codebooks: list[NDArray[np.float32]]
-    raw_codes: NDArray[np.int32]
+    raw_codes: Codes
     errors: NDArray[np.float32]
     prior: Prior | None = None
+
+    @classmethod
+    def of(
+        cls,
+        item_ids: NDArray[np.object_],
+        vectors: NDArray[np.float32],
+        codebooks: Codebooks,
+        prior: Prior | None = None,
+    ) -> Self:
+        """Encode (items, dim) vectors that come in any order, and sort them by item_id."""
+        by_id = np.argsort(item_ids, kind="stable")
+        quantizer = codebooks.quantizer
+        sorted_vectors = vectors[by_id]
+        codes = quantizer.encode(sorted_vectors)
+        latent = quantizer.latent(sorted_vectors)
+        errors = path_distances(latent, quantizer.codebooks, codes)[:, -1] ** 2
+        return cls(item_ids[by_id], latent, quantizer.codebooks, codes, errors, prior)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codes of each level."""
+        return [len(book) for book in self.codebooks]
+
+    @property
+    def capacity(self) -> int:
+        """Number of different SIDs that the codebooks can write."""
+        return math.prod(self.sizes)
+
+    def turns(self, order: Order) -> NDArray[np.intp]:
+        """Return the rows in the order in which they choose.
+
+        Args:
+            order: ``error``: ascending own quantisation error, ties by item_id; ``index``: by
+                item_id alone, as the released code of PSI goes by the index.
+        """
+        if order == "index":
+            return np.arange(len(self.item_ids))
+        return np.argsort(self.errors, kind="stable")
 
 
 @dataclass(frozen=True)
@@ -50,7 +95,7 @@ class Placement:
         sizes: Number of possible codes at each position.
     """
 
-    codes: NDArray[np.int32]
+    codes: Codes
     sizes: list[int]
 
 
@@ -59,20 +104,20 @@ class CollisionPolicy(Protocol):
 
     Attributes:
         name: What params call it.
-        unique: Whether no two items may share a SID.
         additive_only: Whether it needs an additive quantizer.
+        bucket_limit: The most items that may share one SID; None where nothing is promised.
     """
 
     name: ClassVar[str]
-    unique: ClassVar[bool]
     additive_only: ClassVar[bool]
+    bucket_limit: int | None
 
     def __init__(self, params: Any) -> None:
         """Take the stage's params."""
         ...
 
     def place(self, problem: Problem) -> Placement:
-        """Place all items; input row order never matters.
+        """Place all items.
 
         Raises:
             UserError: Not all items fit; the text says what to enlarge.

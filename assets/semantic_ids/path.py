@@ -1,0 +1,52 @@
+"""SIDs as numbers, and the path that an item takes through the codebooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 65_536  # rows at a time: residuals of a million items would not fit into memory twice
+
+
+def sid_keys(codes: NDArray[np.int32], sizes: Sequence[int]) -> NDArray[Any]:
+    """Return one number per row, equal where the rows are (mixed radix, first level highest).
+
+    Args:
+        codes: (items, length).
+        sizes: Number of possible codes at each position.
+
+    Returns:
+        (items,) int64, or Python integers where 64 bits do not suffice.
+    """
+    kind = np.int64 if math.prod(sizes) < 2**63 else object
+    keys: NDArray[Any] = np.zeros(len(codes), kind)
+    for size, column in zip(sizes, codes.T, strict=True):
+        keys = keys * size + column.astype(kind)
+    return keys
+
+
+def path_distances(
+    latent: NDArray[np.float32], codebooks: list[NDArray[np.float32]], codes: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Return how far each chosen code is from the residual that enters its level.
+
+    Args:
+        latent: (items, dim).
+        codebooks: One (codes, dim) matrix per level.
+        codes: (items, levels) or longer; columns past the levels are left out.
+
+    Returns:
+        (items, levels) float32 L2 distances along each item's own path.
+    """
+    distances = np.empty((len(latent), len(codebooks)), np.float32)
+    for start in range(0, len(latent), BLOCK):
+        rows = slice(start, start + BLOCK)
+        residuals = latent[rows].copy()
+        for level, codebook in enumerate(codebooks):
+            residuals -= codebook[codes[rows, level]]
+            distances[rows, level] = np.linalg.norm(residuals, axis=1)
+    return distances

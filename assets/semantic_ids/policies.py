@@ -1,0 +1,9 @@
+"""The collision policies by name. A new one is a file beside this and a line here."""
+
+from __future__ import annotations
+
+from assets.semantic_ids.append_index import AppendIndex
+from assets.semantic_ids.policy import CollisionPolicy
+from assets.semantic_ids.rrs import RRS
+
+POLICIES: dict[str, type[CollisionPolicy]] = {policy.name: policy for policy in (AppendIndex, RRS)}
