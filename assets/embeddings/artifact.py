@@ -37,7 +37,9 @@ class Embeddings:
                 pa.array(vectors.ravel(), pa.float32()), vectors.shape[1]
             )
         pq.write_table(
-            pa.table(columns), folder / "embeddings.parquet", compression="none",
+            pa.table(columns),
+            folder / "embeddings.parquet",
+            compression="none",
             use_dictionary=False,
         )
 
