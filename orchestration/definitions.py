@@ -1,0 +1,40 @@
+"""Puts the parts of the Dagster side together; Dagster loads ``defs``.
+
+sidmill ui
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.dvc_pipeline import Pipeline
+from orchestration.rebuilds import incoming_sensor, rebuild, repro_sensor, weekly_rebuild
+from orchestration.stage_assets import release_asset, stage_asset
+
+
+def build_definitions(root: Path) -> dg.Definitions:
+    """Build the definitions of the project in a folder.
+
+    Args:
+        root: Folder of dvc.yaml.
+
+    Raises:
+        UserError: It holds no readable dvc.yaml.
+    """
+    pipeline = Pipeline.load(root)
+    return dg.Definitions(
+        assets=[
+            *(stage_asset(pipeline, stage) for stage in pipeline.stages.values()),
+            release_asset(pipeline),
+        ],
+        jobs=[rebuild],
+        schedules=[weekly_rebuild],
+        sensors=[incoming_sensor(pipeline), repro_sensor(pipeline)],
+        # Each stage is a process of its own already; one more per step costs two seconds each.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(Path.cwd())

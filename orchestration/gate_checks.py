@@ -1,0 +1,58 @@
+"""Every expectation of the quality gate as a blocking asset check.
+
+The gate's stage runs Great Expectations once and writes one row per expectation; here those rows
+become check results. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+from assets.quality_gate.expectations import EXPECTATIONS
+
+from assets.quality_gate.artifact import Outcome, Verdict
+
+GATE = "quality_gate"
+SEVERITIES = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+
+
+def check_specs() -> list[dg.AssetCheckSpec]:
+    """Return one spec per expectation; their names are fixed, so they are known before any run."""
+    return [
+        dg.AssetCheckSpec(
+            name=expectation.name,
+            asset=GATE,
+            description=expectation.description,
+            blocking=True,
+        )
+        for expectation in EXPECTATIONS
+    ]
+
+
+def check_results(root: Path) -> Iterator[dg.AssetCheckResult]:
+    """Yield one result per row of the verdict that lies in ``data/quality_gate``."""
+    for outcome in Verdict.load(root / "data" / GATE).outcomes:
+        yield dg.AssetCheckResult(
+            asset_key=GATE,
+            check_name=outcome.expectation,
+            passed=outcome.passed,
+            severity=SEVERITIES[outcome.severity],
+            description=outcome.sentence(),
+            metadata=_metadata(outcome),
+        )
+
+
+def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    limits = {
+        "observed": outcome.observed,
+        "minimum": outcome.minimum,
+        "maximum": outcome.maximum,
+    }
+    numbers = {
+        name: dg.MetadataValue.float(float(value))
+        for name, value in limits.items()
+        if value is not None
+    }
+    return {**numbers, "applicable": dg.MetadataValue.bool(outcome.applicable)}

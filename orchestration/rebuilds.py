@@ -1,0 +1,126 @@
+"""What starts a rebuild without a person, and what notices the work that people did by hand.
+
+All of it is off until switched on in the UI, except the sensor that only takes note.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.dvc_pipeline import Lock, Pipeline
+from orchestration.stage_assets import stage_metadata
+
+INCOMING = "data/incoming"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+rebuild = dg.define_asset_job(
+    "rebuild",
+    selection=dg.AssetSelection.all(),
+    description="Every stage that is out of date, then a release.",
+)
+
+weekly_rebuild = dg.ScheduleDefinition(
+    name="weekly_rebuild",
+    job=rebuild,
+    cron_schedule="0 3 * * 0",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Rebuilds and publishes on Sundays at three in the morning.",
+)
+
+
+def incoming_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
+    """Make the sensor that rebuilds when new files have arrived and have settled.
+
+    Settled means that two looks in a row found the same names, sizes and times. DVC then says
+    whether the content differs from what was last built; a run is asked for once per listing.
+    """
+
+    @dg.sensor(
+        name="incoming_files",
+        job=rebuild,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Rebuilds when files in data/incoming/ have settled and differ from the last.",
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        seen = json.loads(context.cursor or "{}")
+        listing = _listing(pipeline.root / INCOMING)
+        if listing != seen.get("listing"):
+            context.update_cursor(json.dumps({**seen, "listing": listing}))
+            return dg.SkipReason("The files are new or still changing; looking again.")
+        if listing == seen.get("judged"):
+            return dg.SkipReason("Nothing new since these files were last looked at.")
+        cursor = json.dumps({"listing": listing, "judged": listing})
+        reasons = [text for texts in pipeline.stale().values() for text in texts]
+        if "never made" not in reasons and not any(text.startswith(INCOMING) for text in reasons):
+            context.update_cursor(cursor)
+            return dg.SkipReason("The files are those of the last build.")
+        return dg.SensorResult([dg.RunRequest(run_key=listing)], cursor=cursor)
+
+    return watch
+
+
+def repro_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
+    """Make the sensor that enters what plain ``dvc repro`` made into Dagster's history.
+
+    It compares the hashes in dvc.lock with the latest materialisation of each asset, of its output
+    and of its inputs: a stage that was run again with the same result on new inputs counts too, or
+    its asset would look stale for ever.
+    """
+
+    @dg.sensor(
+        name="dvc_repro",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Shows work that was done by plain `dvc repro`.",
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        # A run in progress records its own stages, and DVC writes the lock before it does.
+        unfinished = dg.RunsFilter(statuses=UNFINISHED)
+        if context.instance.get_run_records(unfinished, limit=1):
+            return dg.SkipReason("A run is in progress.")
+        locks = pipeline.lock()
+        latest = context.instance.get_latest_data_version_record
+        events = []
+        for name, lock in locks.items():
+            stage, tags = pipeline.stages[name], _tags(lock)
+            record = latest(dg.AssetKey(name))
+            known = (record.event_log_entry.tags if record else None) or {}
+            if all(known.get(tag) == value for tag, value in tags.items()):
+                continue
+            events.append(
+                dg.AssetMaterialization(
+                    asset_key=name,
+                    description="Made by `dvc repro`.",
+                    metadata=stage_metadata(pipeline, stage),
+                    tags={**tags, "dagster/code_version": pipeline.code_version(stage)},
+                )
+            )
+        if not events:
+            return dg.SkipReason("Everything in dvc.lock is known.")
+        return dg.SensorResult(asset_events=events)
+
+    return watch
+
+
+def _tags(lock: Lock) -> dict[str, str]:
+    """Return the tags under which Dagster keeps the data versions of an asset and its inputs."""
+    inputs = {f"dagster/input_data_version/{name}": md5 for name, md5 in lock.inputs.items()}
+    return {"dagster/data_version": lock.output, **inputs}
+
+
+def _listing(folder: Path) -> str:
+    """Return a hash of the names, sizes and times of all files under a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stat = file.stat()
+        digest.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
