@@ -55,6 +55,7 @@ class Params(BaseModel):
 
 
 P = TypeVar("P", bound=Params)
+M = TypeVar("M", bound=BaseModel)
 
 
 class Machine(BaseSettings):
@@ -134,7 +135,7 @@ def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) 
         _exit(f"{name}: interrupted; data/{name} is as it was before.", code=130)
 
 
-def load_params(section: str, model: type[P], file: Path = PARAMS_FILE) -> P:
+def load_params(section: str, model: type[M], file: Path = PARAMS_FILE) -> M:
     """Read one section of ``params.yaml``.
 
     Args:
@@ -155,7 +156,7 @@ def load_params(section: str, model: type[P], file: Path = PARAMS_FILE) -> P:
         raise UserError(f"{file} is no valid YAML: {error}") from error
     if not isinstance(sections, dict):
         raise UserError(f"{file} must map section names to params, such as `codebooks:`.")
-    known = stage_names()
+    known = [*stage_names(), "release"]
     unknown = sorted(set(sections) - set(known))
     if unknown:
         raise UserError(
