@@ -66,10 +66,15 @@ def ndcg(gains: Floats, relevant: Rows, k: int) -> Floats:
 
 
 def reciprocal_rank(gains: Floats) -> Floats:
-    """Return 1 / (rank of the first right answer) of each query, 0 where none was ranked."""
-    if not gains.shape[1]:
-        return np.zeros(len(gains))
-    return np.where(gains.any(axis=1), 1 / ((gains > 0).argmax(axis=1) + 1), 0.0)
+    """Return 1 / (rank of the first right answer) of each query, 0 where none was ranked.
+
+    Places share a chance of 1 from the top: gains of a tied group with one right answer give the
+    mean over all orders of the group, and so does any row of chances that the first right answer
+    stands at each place.
+    """
+    before = np.cumsum(gains, axis=1, dtype=np.float64) - gains
+    chance = np.clip(1 - before, 0, gains)
+    return np.asarray((chance / np.arange(1, gains.shape[1] + 1)).sum(axis=1))
 
 
 def bootstrap(values: Floats, *, seed: int, samples: int = 1000, level: float = 0.95) -> Interval:

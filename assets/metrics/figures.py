@@ -1,0 +1,115 @@
+"""Figures of the report: recall@10 of every method with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+LABELS = {
+    "retriever": "retriever",
+    "retriever_reranked": "retriever,\nre-ranked",
+    "item_knn": "item KNN",
+    "bm25": "BM25",
+    "dense": "dense",
+    "popularity": "popularity",
+}
+COLOURS = {
+    "retriever": "#0b6e99",
+    "retriever_reranked": "#58a9c9",
+    "item_knn": "#8a8f98",
+    "bm25": "#8a8f98",
+    "dense": "#b3b7be",
+    "popularity": "#d5d8dc",
+}
+
+
+def draw_methods(table: Sequence[dict[str, Any]], file: Path) -> None:
+    """Draw recall@10 of every method, one panel per task.
+
+    Args:
+        table: Rows with task, method, recall@10, low and high.
+        file: The PNG.
+    """
+    tasks = _distinct(table, "task")
+    figure = Figure(figsize=(4.6 * len(tasks), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False)
+    for panel, task in zip(axes[0], tasks, strict=True):
+        rows = [row for row in table if row["task"] == task]
+        for place, row in enumerate(rows):
+            _bar(panel, place, 0.7, row, COLOURS[row["method"]])
+            panel.text(
+                place, row["high"], f"{row['recall@10']:.3f}", ha="center", va="bottom", fontsize=8
+            )
+        panel.set_xticks(range(len(rows)), [LABELS[row["method"]] for row in rows], fontsize=8)
+        panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
+        _tidy(panel, rows)
+    figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+def draw_groups(rows: Sequence[dict[str, Any]], file: Path) -> None:
+    """Draw recall@10 of every method by group of questions, one panel per task.
+
+    Args:
+        rows: Rows with task, method, group, questions, recall@10, low and high.
+        file: The PNG.
+    """
+    tasks = _distinct(rows, "task")
+    figure = Figure(figsize=(5.4 * len(tasks), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False)
+    for panel, task in zip(axes[0], tasks, strict=True):
+        here = [row for row in rows if row["task"] == task]
+        groups, methods = _distinct(here, "group"), _distinct(here, "method")
+        width = 0.8 / len(methods)
+        palette = colormaps["viridis"](np.linspace(0.15, 0.9, len(methods)))
+        for row in here:
+            member = methods.index(row["method"])
+            place = groups.index(row["group"]) + (member - (len(methods) - 1) / 2) * width
+            label = LABELS[row["method"]].replace("\n", " ") if row["group"] == groups[0] else None
+            _bar(panel, place, width * 0.9, row, palette[member], label)
+        counts = {row["group"]: row["questions"] for row in here}
+        panel.set_xticks(
+            range(len(groups)), [f"{group}\n{counts[group]:,}" for group in groups], fontsize=8
+        )
+        panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
+        panel.legend(fontsize=7, frameon=False)
+        _tidy(panel, here)
+    figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+def _bar(
+    panel: Axes,
+    place: float,
+    width: float,
+    row: dict[str, Any],
+    colour: Any,
+    label: str | None = None,
+) -> None:
+    mean = row["recall@10"]
+    spread = [[max(mean - row["low"], 0)], [max(row["high"] - mean, 0)]]
+    panel.bar(
+        place,
+        mean,
+        width,
+        color=colour,
+        label=label,
+        yerr=spread,
+        capsize=2,
+        error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
+    )
+
+
+def _tidy(panel: Axes, rows: Sequence[dict[str, Any]]) -> None:
+    panel.set_ylabel("recall@10", fontsize=8)
+    panel.set_ylim(0, max(max(row["high"] for row in rows) * 1.15, 0.01))
+    panel.tick_params(axis="y", labelsize=8)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _distinct(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
+    return list(dict.fromkeys(row[key] for row in rows))

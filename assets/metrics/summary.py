@@ -1,0 +1,159 @@
+"""The numbers of the report, and the closing table made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from assets.evaluation import Floats, Interval, bootstrap, ndcg, recall, reciprocal_rank
+from assets.metrics.catalogue import SLICES
+from assets.metrics.generated import Generated
+from assets.metrics.params import MetricsParams
+from assets.metrics.questions import Answers, Questions
+
+Row = dict[str, Any]
+
+
+def closing_table(report: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of the table that ends a run.
+
+    Args:
+        report: What ``data/metrics/report.json`` holds.
+
+    Returns:
+        One row per task and method, the retriever's first: task, method, recall@k of every cut-off,
+        ndcg@10, mrr, and low and high, the bounds of recall@10's interval.
+    """
+    return [dict(row) for row in report["table"]]
+
+
+def measure(
+    questions: Questions,
+    methods: Sequence[Answers],
+    generated: Generated,
+    n_items: int,
+    params: MetricsParams,
+) -> dict[str, Any]:
+    """Measure every method on one task.
+
+    Args:
+        questions: What was asked.
+        methods: The answers of every method, the retriever's own first.
+        generated: What is known of the retriever beyond its ranking of items.
+        n_items: Size of the catalogue.
+        params: Cut-offs and settings of the bootstrap.
+
+    Returns:
+        Flat numbers ``<task>.<method>.<measure>``, and the rows of `table`, `differences`,
+        `slices` and `kinds`.
+    """
+    task = questions.task
+    numbers: dict[str, Any] = {f"{task}.questions": len(questions.ids)}
+    tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+    at_10 = {m.method: recall(m.gains, questions.answers, 10) for m in methods}
+    for answers in methods:
+        name, values = answers.method, at_10[answers.method]
+        measured = _measures(answers, questions, params)
+        interval = _interval(values, params)
+        measured |= {
+            "recall@10.low": interval.low,
+            "recall@10.high": interval.high,
+            "coverage@10": coverage(answers.ranked[:, :10], n_items),
+        }
+        tables["table"].append(_table_row(task, name, measured, params))
+        for table, groups in _groups(questions).items():
+            for group, members in groups.items():
+                if members.any():
+                    measured[f"recall@10.{group}"] = float(values[members].mean())
+                    tables[table].append(_group_row(task, name, group, values[members], params))
+        numbers |= {f"{task}.{name}.{measure}": value for measure, value in measured.items()}
+
+    ours = [name for name in at_10 if name.startswith("retriever")]
+    for name in ours:
+        for other in (other for other in at_10 if other not in ours):
+            gap = _interval(at_10[name] - at_10[other], params)
+            numbers[f"{task}.{name}.recall@10.minus_{other}"] = gap.mean
+            tables["differences"].append(
+                {"task": task, "method": name, "baseline": other, "difference": gap.mean}
+                | {"low": gap.low, "high": gap.high}
+            )
+        if "dense" in at_10 and at_10["dense"].any():
+            ratio = at_10[name].mean() / at_10["dense"].mean()
+            numbers[f"{task}.{name}.recall@10.ratio_to_dense"] = float(ratio)
+    for k in params.cut_offs:
+        hit = recall(generated.sid_gains, generated.sid_answers, k)
+        numbers[f"{task}.retriever.sid_recall@{k}"] = float(hit.mean())
+    numbers[f"{task}.retriever.valid_ids"] = generated.valid
+    return numbers | tables
+
+
+TABLES = ("table", "differences", "slices", "kinds")
+
+
+def coverage(ranked: NDArray[np.integer[Any]], n_items: int) -> float:
+    """Return the share of the catalogue that somebody is shown."""
+    return len(np.unique(ranked[ranked >= 0])) / n_items
+
+
+def per_question(questions: Questions, methods: Sequence[Answers]) -> pd.DataFrame:
+    """Return every method's worth per question, for later analysis.
+
+    Columns: task, id (query text or user_id), kind, slice, method, recall@10, ndcg@10, mrr.
+    """
+    frames = [
+        pd.DataFrame(
+            {
+                "task": questions.task,
+                "id": questions.ids,
+                "kind": questions.kinds,
+                "slice": [SLICES[place] for place in questions.slices],
+                "method": answers.method,
+                "recall@10": recall(answers.gains, questions.answers, 10).astype(np.float32),
+                "ndcg@10": ndcg(answers.gains, questions.answers, 10).astype(np.float32),
+                "mrr": reciprocal_rank(answers.first).astype(np.float32),
+            }
+        )
+        for answers in methods
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _measures(answers: Answers, questions: Questions, params: MetricsParams) -> dict[str, float]:
+    found = {}
+    for k in params.cut_offs:
+        found[f"recall@{k}"] = float(recall(answers.gains, questions.answers, k).mean())
+        found[f"ndcg@{k}"] = float(ndcg(answers.gains, questions.answers, k).mean())
+    found["mrr"] = float(reciprocal_rank(answers.first).mean())
+    return found
+
+
+def _groups(questions: Questions) -> dict[str, dict[str, NDArray[np.bool_]]]:
+    """Return the questions of each slice, and of each kind of query."""
+    kinds = np.array(questions.kinds or [], dtype=object)
+    return {
+        "slices": {name: questions.slices == place for place, name in enumerate(SLICES)},
+        "kinds": {kind: kinds == kind for kind in sorted(set(kinds))},
+    }
+
+
+def _table_row(task: str, method: str, measured: Mapping[str, float], params: MetricsParams) -> Row:
+    row: Row = {"task": task, "method": method}
+    row |= {f"recall@{k}": measured[f"recall@{k}"] for k in params.cut_offs}
+    row |= {name: measured[name] for name in ("ndcg@10", "mrr")}
+    return row | {"low": measured["recall@10.low"], "high": measured["recall@10.high"]}
+
+
+def _group_row(task: str, method: str, group: str, values: Floats, params: MetricsParams) -> Row:
+    interval = _interval(values, params)
+    row: Row = {"task": task, "method": method, "group": group, "questions": len(values)}
+    return row | {"recall@10": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def _interval(values: Floats, params: MetricsParams) -> Interval:
+    return bootstrap(
+        values, seed=params.seed, samples=params.bootstrap_samples, level=params.interval_level
+    )
