@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import Field, field_validator
 
-from pydantic import Field
-
+from assets.codebooks.artifact import QUANTIZERS
 from assets.stage import Params
 
 
 class CodebooksParams(Params):
     """Section ``codebooks`` of params.yaml."""
 
-    quantizer: Literal["rq_kmeans"] = Field("rq_kmeans", description="How vectors become codes.")
+    quantizer: str = Field("rq_kmeans", description="How vectors become codes.")
     view: str = Field("text", description="Which view of the embeddings is quantised.")
     levels: int = Field(3, ge=1, le=26, description="Codes per item.")
     codebook_size: int = Field(256, ge=1, description="Codes per level.")
@@ -20,3 +19,10 @@ class CodebooksParams(Params):
     max_points_per_code: int = Field(
         256, ge=1, description="Vectors per code to learn from; of more, a seeded sample is taken."
     )
+
+    @field_validator("quantizer")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in QUANTIZERS:
+            raise ValueError(f"unknown quantizer; known ones are {', '.join(QUANTIZERS)}")
+        return value
