@@ -5,7 +5,7 @@ FAISS ?= cpu
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test ui lint bench verify install clean
+.PHONY: run test ui lint bench verify install
 install: .venv/installed
 
 .venv/installed: pyproject.toml
@@ -28,3 +28,9 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+verify: install
+	$(BIN)/pytest -m verify
+
+bench: install
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
