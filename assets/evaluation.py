@@ -7,6 +7,7 @@ which a group of g tied items holding one right answer is spread. Every measure 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,18 @@ class Interval:
     mean: float
     low: float
     high: float
+
+
+def choose_by_hash(keys: Sequence[str], most: int, seed: int) -> list[int]:
+    """Return the places of at most ``most`` keys, ascending; their hashes alone decide which.
+
+    Args:
+        keys: Distinct keys.
+        most: Number of places wanted.
+        seed: Seed of the hashes.
+    """
+    digests = [hashlib.sha256(f"{seed}\0{key}".encode()).digest() for key in keys]
+    return sorted(sorted(range(len(keys)), key=digests.__getitem__)[:most])
 
 
 def gains_of(ranked: Rows, relevant: Sequence[Rows]) -> Floats:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.base_model import load_base, version_of
 from assets.bi_encoder.params import BiEncoderParams
-from assets.bi_encoder.validation import choose_by_hash, pair_recall, query_recall
+from assets.bi_encoder.validation import pair_recall, query_recall
+from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.stage import CACHE, Run, run_stage, write_json
 from assets.synthetic_queries.artifact import SyntheticQueries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,18 +11,6 @@ from numpy.typing import NDArray
 from assets.evaluation import bootstrap, gains_of, nearest, recall
 
 CUTS = (5, 10, 30)
-
-
-def choose_by_hash(keys: Sequence[str], most: int, seed: int) -> list[int]:
-    """Return the places of at most ``most`` keys, ascending; who is chosen hangs on hashes alone.
-
-    Args:
-        keys: Distinct keys.
-        most: Number of places wanted.
-        seed: Seed of the hash.
-    """
-    digests = [hashlib.sha256(f"{seed}\0{key}".encode()).digest() for key in keys]
-    return sorted(sorted(range(len(keys)), key=digests.__getitem__)[:most])
 
 
 def query_recall(

@@ -1,0 +1,49 @@
+"""Real and made queries in one table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from assets.synthetic_queries.generator import MadeQuery
+
+COLUMNS = ["query_id", "query", "item_id", "split", "kind"]
+
+
+def join_queries(
+    real: pd.DataFrame, made: Iterable[MadeQuery], split_of: Callable[[str], str]
+) -> pd.DataFrame:
+    """Return one row per (query, right answer), ordered by query_id and item_id.
+
+    A text is one query with one id, split and kind, whoever it was made for; a made one with the
+    text of a real one joins it. The kind of a text made as several is the first by alphabet.
+
+    Args:
+        real: query_id, query, item_id and split of the real queries.
+        made: The made queries.
+        split_of: Tells the split of a made text.
+    """
+    rows = pd.DataFrame(
+        [(m.query, m.item_id, m.kind) for m in made], columns=["query", "item_id", "kind"]
+    )
+    rows = rows.sort_values("kind", kind="stable")
+    rows["kind"] = rows.groupby("query")["kind"].transform("first")
+    texts = pd.Series(rows["query"].unique(), dtype=object)
+    rows["query_id"] = rows["query"].map(dict(zip(texts, map(_query_id, texts), strict=True)))
+    rows["split"] = rows["query"].map(dict(zip(texts, map(split_of, texts), strict=True)))
+
+    first = real.drop_duplicates("query").set_index("query")
+    joins = rows["query"].isin(first.index)
+    for column in ("query_id", "split"):
+        rows.loc[joins, column] = rows.loc[joins, "query"].map(first[column])
+    rows.loc[joins, "kind"] = "real"
+
+    table = pd.concat([real.assign(kind="real")[COLUMNS], rows[COLUMNS]])
+    table = table.drop_duplicates(["query", "item_id"])
+    return table.sort_values(["query_id", "item_id"], kind="stable").reset_index(drop=True)
+
+
+def _query_id(text: str) -> str:
+    return "made-" + hashlib.sha256(text.encode()).hexdigest()[:16]
