@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,25 @@ import pyarrow.parquet as pq
 from assets.stage import read_json
 
 Split = Literal["train", "validation", "test"]
+
+
+def normalised(query: str) -> str:
+    """Return the form in which queries are compared: NFC, lower case, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", query).lower().split())
+
+
+def split_of_query(query: str, shares: Mapping[str, float]) -> Split:
+    """Return the split of a normalised query text, chosen by its hash.
+
+    Args:
+        query: The text.
+        shares: ``seed``, and the shares of all texts for ``validation`` and ``test``.
+    """
+    digest = hashlib.sha256(f"{shares['seed']}\0{query}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    if place < shares["test"]:
+        return "test"
+    return "validation" if place < shares["test"] + shares["validation"] else "train"
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,11 @@ class Interactions:
         return self._read("interactions", splits)
 
     def queries(self, *splits: Split) -> pd.DataFrame:
-        """Real queries of some splits: query_id, query, item_id, relevance, split."""
+        """Real queries of some splits, by query_id and item_id.
+
+        Columns: query_id, query (normalised), item_id, relevance (float64), split; one row per
+        right answer. A text has one query_id and one split.
+        """
         return self._read("queries", splits)
 
     def pairs(self, *splits: Split) -> pd.DataFrame:
@@ -72,6 +96,11 @@ class Interactions:
         of the history to the validation item.
         """
         return self._read("pairs", splits)
+
+    @cached_property
+    def rejects(self) -> pd.DataFrame:
+        """Refused rows: table, file, row, reason, content (a JSON object, or the raw line)."""
+        return self._read("rejects")
 
     def popularity(self, *splits: Split) -> pd.Series[int]:
         """Number of interactions of each item in some splits, default train; index item_id."""
@@ -98,13 +127,13 @@ class Interactions:
         )
 
     def query_split(self, query: str) -> Split:
-        """Return the one split in which a normalised query text lives, chosen by its hash."""
-        shares = self._query_shares
-        digest = hashlib.sha256(f"{shares['seed']}\0{query}".encode()).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
-        if place < shares["test"]:
-            return "test"
-        return "validation" if place < shares["test"] + shares["validation"] else "train"
+        """Return the one split of a normalised text: its real query's, else chosen by its hash."""
+        return self._real_splits.get(query) or split_of_query(query, self._query_shares)
+
+    @cached_property
+    def _real_splits(self) -> dict[str, Split]:
+        table = pq.read_table(self.folder / "queries.parquet", columns=["query", "split"])
+        return dict(zip(table["query"].to_pylist(), table["split"].to_pylist(), strict=True))
 
     @cached_property
     def _query_shares(self) -> dict[str, float]:

@@ -1,0 +1,69 @@
+"""Files or the packaged data set -> checked, ordered tables. Run: python -m assets.interactions."""
+
+from __future__ import annotations
+
+import duckdb
+
+from assets.interactions import snapshot
+from assets.interactions.documents import Template
+from assets.interactions.incoming import incoming
+from assets.interactions.packaged import movielens_small
+from assets.interactions.pairs import make_pairs
+from assets.interactions.params import InteractionsParams
+from assets.interactions.splits import make_query_table, make_timeline
+from assets.interactions.summary import remarks, summarised
+from assets.interactions.warehouse import bring_up_to_date, forget, opened
+from assets.stage import DATA, Run, run_stage, write_json
+
+WAREHOUSE = DATA / "warehouse.duckdb"
+DAMAGE = (
+    duckdb.IOException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.SerializationException,
+)
+
+
+def main(run: Run[InteractionsParams]) -> None:
+    """Make the tables; a warehouse that turns out to be damaged is built anew once."""
+    try:
+        make_tables(run)
+    except DAMAGE as error:
+        run.say(f"{WAREHOUSE} is damaged and built anew ({str(error).splitlines()[0]})")
+        forget(WAREHOUSE)
+        make_tables(run)
+
+
+def make_tables(run: Run[InteractionsParams]) -> None:
+    """Read what is new, put it together, split it and write it."""
+    params = run.params
+    sources = incoming(DATA / "incoming") or movielens_small()
+    shares = {"validation": params.validation_share, "test": params.test_share}
+
+    with opened(WAREHOUSE, run.machine, params.columns) as db:
+        bring_up_to_date(db, sources, params.columns, run.say)
+
+        snapshot.make_catalogue(db, Template.parse(params.document_template))
+        snapshot.make_positives(db, params.min_weight)
+        snapshot.make_answers(db)
+        snapshot.make_rejects(db)
+        make_timeline(db, params.seed)
+        make_query_table(db, seed=params.seed, **shares)
+        make_pairs(
+            db,
+            window=params.pair_window,
+            per_user=params.max_pairs_per_user,
+            per_item=params.max_pairs_per_item,
+            seed=params.seed,
+        )
+
+        snapshot.write(db, run.folder)
+        write_json(run.folder / "query_split.json", {"seed": params.seed, **shares})
+        report = summarised(db)
+    run.report(report)
+    for line in remarks(report):
+        run.say(line)
+
+
+if __name__ == "__main__":
+    run_stage("interactions", InteractionsParams, main)

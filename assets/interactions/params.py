@@ -1,0 +1,69 @@
+"""Knobs of the stage ``interactions``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from assets.interactions.contract import ColumnName
+from assets.interactions.documents import Template
+from assets.stage import Params
+
+
+class InteractionsParams(Params):
+    """What is read, what counts as positive, and how it is split."""
+
+    dataset: Literal["movielens-small"] = Field(
+        "movielens-small",
+        description="Packaged data set, used while data/incoming/items holds no file.",
+    )
+    columns: dict[str, ColumnName] = Field(
+        {},
+        description="A column name in your files -> the name of the contract it stands for.",
+    )
+    min_weight: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Interactions of a smaller weight are no positives and stay out; one without "
+        "a weight weighs 1. Null: all are positives.",
+    )
+    document_template: str = Field(
+        "{title}. {year}. {category}. {brand}. {text}",
+        description="How an item's `document` is composed of its title, text, category, brand and "
+        "attributes. An empty field takes the punctuation before it and its brackets along.",
+    )
+    pair_window: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Two items of a user co-occur if at most so many positions lie between them.",
+    )
+    max_pairs_per_user: int = Field(
+        500,
+        ge=1,
+        description="Most train pairs one user gives, the latest first.",
+    )
+    max_pairs_per_item: int = Field(
+        100,
+        ge=1,
+        description="Most train partners one item keeps, those of the highest cosine first.",
+    )
+    validation_share: float = Field(
+        0.1, ge=0, lt=1, description="Share of query texts in validation, where none is given."
+    )
+    test_share: float = Field(
+        0.1, ge=0, lt=1, description="Share of query texts in test, where none is given."
+    )
+
+    @field_validator("document_template")
+    @classmethod
+    def _template_can_be_read(cls, template: str) -> str:
+        Template.parse(template)
+        return template
+
+    @model_validator(mode="after")
+    def _some_queries_are_left_for_train(self) -> InteractionsParams:
+        if self.validation_share + self.test_share >= 1:
+            raise ValueError("validation_share and test_share leave nothing for train")
+        return self

@@ -1,0 +1,115 @@
+"""What the tables are like, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+
+from assets.interactions.snapshot import count
+
+
+def summarised(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return the numbers of the report.
+
+    Args:
+        db: Has the tables of the snapshot.
+    """
+    items, users = count(db, "catalogue"), _number(db, "count(DISTINCT user_id)", "timeline")
+    interactions = count(db, "timeline")
+    return {
+        "items": items,
+        "items_updated": _number(db, "count(*) - count(DISTINCT item_id)", UPDATES),
+        "items_without_interactions": items - _number(db, "count(DISTINCT item_id)", "timeline"),
+        "users": users,
+        "users_below_three": _number(db, "count(*)", f"({LENGTHS}) WHERE length < 3"),
+        "interactions": interactions,
+        "interactions_not_positive": count(db, "others"),
+        "interactions_repeated_exactly": _number(db, "count(*)", KNOWN_ROWS) - count(db, "known"),
+        "density": interactions / (users * items) if users else 0.0,
+        "tie_rate": _number(db, "coalesce(sum(n), 0)", f"({TIES}) WHERE n > 1")
+        / max(interactions, 1),
+        "repeat_rate": (interactions - _number(db, "count(*)", f"({VISITS})"))
+        / max(interactions, 1),
+        "history_length_median": _number(db, "coalesce(median(length), 0)", f"({LENGTHS})"),
+        "history_length_max": _number(db, "coalesce(max(length), 0)", f"({LENGTHS})"),
+        "queries": _number(db, "count(DISTINCT query)", "real_queries"),
+        "query_answers": count(db, "real_queries"),
+        "query_answers_not_relevant": count(db, "judged")
+        - _number(db, "count(*)", "judged WHERE reason IS NOT NULL")
+        - count(db, "answers"),
+        "query_texts_given_two_splits": _number(
+            db,
+            "count(*)",
+            "(FROM answers SELECT query GROUP BY query HAVING count(DISTINCT split) > 1)",
+        ),
+        "pairs_train": _number(db, "count(*)", "pairs WHERE split = 'train'"),
+        "pairs_validation": _number(db, "count(*)", "pairs WHERE split = 'validation'"),
+        "pairs_train_before_caps_per_item": 2 * count(db, "met"),
+        "items_in_train_pairs": _number(
+            db, "count(DISTINCT item_id)", "pairs WHERE split = 'train'"
+        ),
+        "rejected": count(db, "all_rejects"),
+        "splits": _rows(db, SPLITS),
+        "skipped": _skipped(_rows(db, SPLITS)),
+        "rejects": _rows(db, REJECTS),
+        "files": _rows(db, FILES),
+    }
+
+
+def remarks(report: Mapping[str, Any]) -> list[str]:
+    """Return lines for whoever watches: sizes, what was refused, what will be skipped."""
+    lines = [
+        f"{report['items']:,} items, {report['users']:,} users, {report['interactions']:,} "
+        f"interactions, {report['queries']:,} real queries, {report['pairs_train']:,} pairs"
+    ]
+    lines += [
+        f"refused {row['rows']:,} {row['table']}: {row['reason']}" for row in report["rejects"]
+    ]
+    lines += [f"{row['what']} skipped: {row['why']}" for row in report["skipped"]]
+    return lines
+
+
+def _skipped(splits: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return what cannot be done with this data, and why."""
+    events = {row["split"]: row["interactions"] for row in splits if row["interactions"]}
+    if not events:
+        return [{"what": "recommendation", "why": "there are no interactions"}]
+    if "test" not in events:
+        return [{"what": "recommendation", "why": "no user has three interactions"}]
+    return []
+
+
+LENGTHS = "SELECT user_id, count(*) AS length FROM timeline GROUP BY user_id"
+VISITS = "SELECT DISTINCT user_id, item_id FROM timeline"
+TIES = "SELECT count(*) AS n FROM timeline GROUP BY user_id, timestamp"
+KNOWN_ROWS = "interactions SEMI JOIN catalogue USING (item_id)"
+UPDATES = "(SELECT DISTINCT file, item_id FROM items)"
+SPLITS = """
+    SELECT split, interactions, users, items, queries FROM (
+        SELECT split, count(*) AS interactions, count(DISTINCT user_id) AS users,
+            count(DISTINCT item_id) AS items FROM timeline GROUP BY split
+    ) FULL JOIN (
+        SELECT split, count(DISTINCT query) AS queries FROM real_queries GROUP BY split
+    ) USING (split)
+    ORDER BY list_position(['train', 'validation', 'test'], split)
+"""
+REJECTS = """
+    SELECT "table", reason, count(*) AS rows FROM all_rejects
+    GROUP BY ALL ORDER BY "table", rows DESC, reason
+"""
+FILES = """
+    SELECT "table", file, rows, rejected FROM loads ORDER BY "table", file
+"""
+
+
+def _number(db: duckdb.DuckDBPyConnection, value: str, relation: str) -> Any:
+    rows = db.execute(f"SELECT {value} FROM {relation}").fetchall()  # noqa: S608  own names
+    return rows[0][0]
+
+
+def _rows(db: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    cursor = db.execute(query)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
