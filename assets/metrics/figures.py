@@ -6,27 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 LABELS = {
     "retriever": "retriever",
-    "retriever_reranked": "retriever,\nre-ranked",
-    "item_knn": "item KNN",
-    "bm25": "BM25",
+    "retriever_reranked": "retriever, re-ranked",
     "dense": "dense",
+    "bm25": "BM25",
+    "item_knn": "item KNN",
     "popularity": "popularity",
 }
-COLOURS = {
-    "retriever": "#0b6e99",
-    "retriever_reranked": "#58a9c9",
-    "item_knn": "#8a8f98",
-    "bm25": "#8a8f98",
-    "dense": "#b3b7be",
-    "popularity": "#d5d8dc",
-}
+COLOURS = dict(
+    zip(LABELS, ("#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#8f9b6b", "#c9ccd1"), strict=True)
+)
 
 
 def draw_methods(table: Sequence[dict[str, Any]], file: Path) -> None:
@@ -42,11 +36,15 @@ def draw_methods(table: Sequence[dict[str, Any]], file: Path) -> None:
     for panel, task in zip(axes[0], tasks, strict=True):
         rows = [row for row in table if row["task"] == task]
         for place, row in enumerate(rows):
-            _bar(panel, place, 0.7, row, COLOURS[row["method"]])
+            _bar(panel, place, 0.7, row)
             panel.text(
                 place, row["high"], f"{row['recall@10']:.3f}", ha="center", va="bottom", fontsize=8
             )
-        panel.set_xticks(range(len(rows)), [LABELS[row["method"]] for row in rows], fontsize=8)
+        panel.set_xticks(
+            range(len(rows)),
+            [LABELS[row["method"]].replace(", ", ",\n") for row in rows],
+            fontsize=8,
+        )
         panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
         _tidy(panel, rows)
     figure.savefig(file, dpi=120, metadata={"Software": None})
@@ -66,38 +64,35 @@ def draw_groups(rows: Sequence[dict[str, Any]], file: Path) -> None:
         here = [row for row in rows if row["task"] == task]
         groups, methods = _distinct(here, "group"), _distinct(here, "method")
         width = 0.8 / len(methods)
-        palette = colormaps["viridis"](np.linspace(0.15, 0.9, len(methods)))
         for row in here:
             member = methods.index(row["method"])
             place = groups.index(row["group"]) + (member - (len(methods) - 1) / 2) * width
-            label = LABELS[row["method"]].replace("\n", " ") if row["group"] == groups[0] else None
-            _bar(panel, place, width * 0.9, row, palette[member], label)
+            _bar(panel, place, width * 0.9, row)
         counts = {row["group"]: row["questions"] for row in here}
         panel.set_xticks(
             range(len(groups)), [f"{group}\n{counts[group]:,}" for group in groups], fontsize=8
         )
         panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
-        panel.legend(fontsize=7, frameon=False)
         _tidy(panel, here)
+    shown = [method for method in LABELS if method in _distinct(rows, "method")]
+    figure.legend(
+        handles=[Patch(color=COLOURS[method], label=LABELS[method]) for method in shown],
+        loc="outside lower center",
+        ncols=len(shown) if len(tasks) > 1 else 3,
+        fontsize=8,
+        frameon=False,
+    )
     figure.savefig(file, dpi=120, metadata={"Software": None})
 
 
-def _bar(
-    panel: Axes,
-    place: float,
-    width: float,
-    row: dict[str, Any],
-    colour: Any,
-    label: str | None = None,
-) -> None:
+def _bar(panel: Axes, place: float, width: float, row: dict[str, Any]) -> None:
     mean = row["recall@10"]
     spread = [[max(mean - row["low"], 0)], [max(row["high"] - mean, 0)]]
     panel.bar(
         place,
         mean,
         width,
-        color=colour,
-        label=label,
+        color=COLOURS[row["method"]],
         yerr=spread,
         capsize=2,
         error_kw={"elinewidth": 0.8, "ecolor": "#333333"},

@@ -1,0 +1,68 @@
+import json
+import shutil
+
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.pipeline
+
+SEARCH = ["retriever", "retriever_reranked", "dense", "bm25", "popularity"]
+RECOMMENDATION = ["retriever", "item_knn", "popularity"]
+
+
+def test_every_method_answers_both_tasks_on_the_same_questions(project):
+    folder = project.make("metrics")
+    report = json.loads((folder / "report.json").read_text())
+    methods = [(row["task"], row["method"]) for row in report["table"]]
+    assert methods == [("search", m) for m in SEARCH] + [
+        ("recommendation", m) for m in RECOMMENDATION
+    ]
+    for row in report["table"]:
+        assert 0 <= row["recall@5"] <= row["recall@10"] <= row["recall@30"] <= 1
+        assert row["low"] <= row["recall@10"] <= row["high"]
+    assert report["skipped"] == []
+    for task in ("search", "recommendation"):
+        assert report[f"{task}.retriever.valid_ids"] == 1
+        assert report[f"{task}.retriever.sid_recall@30"] > 0
+    values = pd.read_parquet(folder / "per_query.parquet")
+    asked = values.groupby(["task", "method"]).size()
+    assert asked["search"].tolist() == [report["search.questions"]] * len(SEARCH)
+    assert asked["recommendation"].nunique() == 1
+    assert {file.name for file in folder.glob("*.png")} == {
+        "methods.png",
+        "slices.png",
+        "kinds.png",
+    }
+
+
+def test_what_cannot_be_measured_is_skipped_with_a_line(project, run_in, tmp_path):
+    project.make("metrics")
+    shutil.copy(project.folder / "params.yaml", tmp_path)
+    shutil.copytree(
+        project.folder / "data", tmp_path / "data", ignore=shutil.ignore_patterns("metrics", "logs")
+    )
+    for table in ("interactions/interactions", "synthetic_queries/queries"):
+        file = tmp_path / "data" / f"{table}.parquet"
+        rows = pq.read_table(file)
+        pq.write_table(rows.filter(pc.field("split") != "test"), file)
+    done = run_in("metrics", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "skipped search: there is no query" in done.stdout
+    assert "skipped recommendation: no user" in done.stdout
+    report = json.loads((tmp_path / "data" / "metrics" / "report.json").read_text())
+    assert report["table"] == []
+    assert len(report["skipped"]) == 2
+
+
+def test_a_second_run_writes_the_same_bytes(project, run_in, tmp_path):
+    folder = project.make("metrics")
+    shutil.copy(project.folder / "params.yaml", tmp_path)
+    shutil.copytree(
+        project.folder / "data", tmp_path / "data", ignore=shutil.ignore_patterns("metrics", "logs")
+    )
+    done = run_in("metrics", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for file in folder.iterdir():
+        assert (tmp_path / "data" / "metrics" / file.name).read_bytes() == file.read_bytes()
