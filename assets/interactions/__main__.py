@@ -7,7 +7,7 @@ import duckdb
 from assets.interactions import snapshot
 from assets.interactions.documents import Template
 from assets.interactions.incoming import incoming
-from assets.interactions.packaged import movielens_small
+from assets.interactions.packaged import packaged
 from assets.interactions.pairs import make_pairs
 from assets.interactions.params import InteractionsParams
 from assets.interactions.splits import make_query_table, make_timeline
@@ -37,7 +37,7 @@ def main(run: Run[InteractionsParams]) -> None:
 def make_tables(run: Run[InteractionsParams]) -> None:
     """Read what is new, put it together, split it and write it."""
     params = run.params
-    sources = incoming(DATA / "incoming") or movielens_small()
+    sources = incoming(DATA / "incoming") or packaged(params.dataset)
     shares = {"validation": params.validation_share, "test": params.test_share}
 
     with opened(WAREHOUSE, run.machine, params.columns) as db:

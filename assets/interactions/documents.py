@@ -81,8 +81,5 @@ class Template:
 
 def field_sql(field: str) -> str:
     """Return the SQL expression of one field's text: white space single, NULL where empty."""
-    if field in OWN_COLUMNS:
-        value = f'"{field}"'
-    else:
-        value = member("attributes::JSON", field)
+    value = field if field in OWN_COLUMNS else member("attributes::JSON", field)
     return f"nullif(trim(regexp_replace({value}, '\\s+', ' ', 'g')), '')"

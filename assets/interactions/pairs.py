@@ -11,7 +11,7 @@ def make_pairs(
     """Make ``pairs``: item_id, other_item_id, count, split.
 
     Train pairs come from train alone, stand in both directions and count how often the two items
-    met. A user's latest ``per_user`` meetings count. An item keeps the ``per_item`` partners of
+    met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps the ``per_item`` partners of
     highest cosine (count / sqrt of both items' meetings), ties by a seeded hash; a pair stays while
     both its items keep it, so it stays symmetric. A validation pair goes from each of the
     ``window`` items before a validation item to that item.
@@ -63,21 +63,19 @@ def _meet(db: duckdb.DuckDBPyConnection, window: int, per_user: int) -> None:
     """Make ``met``: a < b (item numbers) and how often they met in train."""
     steps = range(1, window + 1)
     ahead = ", ".join(f"lead(number, {step}) OVER history AS ahead_{step}" for step in steps)
-    # An interaction that is the e-th from the end of train meets min(e, window) later ones, so the
-    # rank of a meeting among its user's, latest first, follows from e alone.
+    # Of a user with n interactions n - s meet another s positions on, so the rank of a meeting
+    # among its user's, nearest first and then latest first, needs no sort.
     meetings = " UNION ALL ".join(
-        f"SELECT number AS one, ahead_{step} AS other FROM ahead "  # noqa: S608  integers alone
-        f"WHERE ahead_{step} <> number AND later + {step} <= {per_user}"
-        for step in steps
+        f"SELECT number AS one, ahead_{s} AS other FROM ahead WHERE ahead_{s} <> number "  # noqa: S608
+        f"AND {s - 1} * total - {s * (s - 1) // 2} + from_end - {s} < {per_user}"
+        for s in steps
     )
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ahead AS
-        SELECT number, {ahead}, CASE WHEN e <= {window} + 1 THEN e * (e - 1) // 2
-            ELSE {window} * ({window} + 1) // 2 + (e - 1 - {window}) * {window} END AS later
+        SELECT number, total, total - 1 - position AS from_end, {ahead}
         FROM (
-            SELECT user_id, number, position,
-                count(*) OVER (PARTITION BY user_id) - 1 - position AS e
+            SELECT user_id, number, position, count(*) OVER (PARTITION BY user_id) AS total
             FROM timeline JOIN numbers USING (item_id) WHERE split = 'train'
         )
         WINDOW history AS (PARTITION BY user_id ORDER BY position)

@@ -72,7 +72,7 @@ def stage(db: duckdb.DuckDBPyConnection, source: Source, columns: Mapping[str, s
             # patching an empty object leaves the nulls out
             fields.append(f"json_merge_patch('{{}}', {others})::VARCHAR AS attributes")
         db.execute(
-            f"CREATE OR REPLACE TEMP TABLE staged AS SELECT {records.row} AS row, "
+            f"CREATE OR REPLACE TEMP TABLE staged AS SELECT {records.row} AS row, "  # noqa: S608
             f"{records.fault} AS fault, {records.content} AS content, {', '.join(fields)} "
             f"FROM {records.relation}"
         )

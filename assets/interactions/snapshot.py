@@ -144,8 +144,7 @@ def write(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Write each table as Parquet in a fixed order: the same rows give the same bytes."""
     for table, (rows, order) in FILES.items():
         db.execute(
-            f"COPY (SELECT {rows} ORDER BY {order}) TO ? "  # noqa: S608  own names
-            f"(FORMAT parquet, COMPRESSION zstd)",
+            f"COPY (SELECT {rows} ORDER BY {order}) TO ? (FORMAT parquet, COMPRESSION zstd)",
             [str(folder / f"{table}.parquet")],
         )
 

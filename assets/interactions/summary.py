@@ -60,10 +60,14 @@ def summarised(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 def remarks(report: Mapping[str, Any]) -> list[str]:
     """Return lines for whoever watches: sizes, what was refused, what will be skipped."""
-    lines = [
-        f"{report['items']:,} items, {report['users']:,} users, {report['interactions']:,} "
-        f"interactions, {report['queries']:,} real queries, {report['pairs_train']:,} pairs"
-    ]
+    sizes = {
+        "items": "items",
+        "users": "users",
+        "interactions": "interactions",
+        "real queries": "queries",
+        "train pairs": "pairs_train",
+    }
+    lines = [", ".join(f"{report[key]:,} {name}" for name, key in sizes.items())]
     lines += [
         f"refused {row['rows']:,} {row['table']}: {row['reason']}" for row in report["rejects"]
     ]

@@ -1,6 +1,6 @@
 """A DuckDB file that remembers which files were read, and what was in them.
 
-It is a cache: whoever deletes it loses time and nothing else, and a file that is damaged or was made
+It is a cache: whoever deletes it loses time and nothing else, and one that is damaged or was made
 by another version of this code is built anew. Rows keep their file and their place in it, so a file
 that vanished or changed takes its rows along.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 
-from assets.interactions import contract, packaged, reading, sql_text, text_rows
 from assets.interactions.contract import TABLES
 from assets.interactions.incoming import Source
 from assets.interactions.reading import stage
@@ -158,7 +157,7 @@ def _load(
 
 
 def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": machine.memory_limit,
         "temp_directory": machine.temp_folder,
         "threads": machine.threads,
@@ -177,9 +176,7 @@ def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
 
 def _signature(columns: Mapping[str, str]) -> str:
     """Return what the stored rows depend on besides the files."""
-    code = [
-        Path(module.__file__).read_bytes()
-        for module in (contract, packaged, reading, sql_text, text_rows)
-    ]
-    parts = [Path(__file__).read_bytes(), *code, repr(sorted(columns.items())).encode()]
-    return hashlib.sha256(b"\0".join([*parts, duckdb.__version__.encode()])).hexdigest()
+    modules = ("contract", "packaged", "reading", "sql_text", "text_rows", "warehouse")
+    code = [Path(__file__).with_name(f"{module}.py").read_bytes() for module in modules]
+    parts = [*code, repr(sorted(columns.items())).encode(), duckdb.__version__.encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
