@@ -81,6 +81,12 @@ class Interactions:
         """
         return self._read("interactions", splits)
 
+    def history(self, user_id: str) -> list[str]:
+        """All items of one user, the oldest first: for answering, not for learning or choosing."""
+        chosen = [("user_id", "==", user_id)]
+        table = pq.read_table(self.folder / "interactions.parquet", filters=chosen)
+        return list(table.sort_by("position").column("item_id").to_pylist())
+
     def queries(self, *splits: Split) -> pd.DataFrame:
         """Real queries of some splits, by query_id and item_id.
 

@@ -1,0 +1,150 @@
+"""What the current release answers: searches, recommendations, and what an item's ID is.
+
+Only :func:`search` and :func:`recommend` load the model; :func:`show` reads tables alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.interactions.artifact import Interactions
+from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.stage import UserError
+from orchestration.releases import Release, current
+
+if TYPE_CHECKING:
+    from assets.retriever.artifact import Retriever
+
+EXAMPLES = 5
+LABELS = 3
+
+
+def current_release(root: Path) -> Release:
+    """Return the release that answers.
+
+    Raises:
+        UserError: There is none.
+    """
+    release = current(root)
+    if release is None:
+        raise UserError(
+            "nothing is released yet: `sidmill run` builds everything and publishes it."
+        )
+    return release
+
+
+def load_retriever(release: Release) -> Retriever:
+    """Load the retriever of a release; nothing is fetched from anywhere."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from assets.retriever.artifact import Retriever
+
+    return Retriever.load(release.folder)
+
+
+def search(retriever: Retriever, query: str, k: int, rerank: bool | None) -> list[dict[str, Any]]:
+    """Return the k best items for a query, best first.
+
+    Raises:
+        UserError: The query is empty.
+    """
+    if not query.strip():
+        raise UserError("the query is empty: type a few words.")
+    return _rows(retriever.search(query, k, rerank=rerank))
+
+
+def recommend(retriever: Retriever, history: Sequence[str], k: int) -> list[dict[str, Any]]:
+    """Return the k items that come next after a history, best first.
+
+    Raises:
+        UserError: The history is empty or names an unknown item.
+    """
+    if not history:
+        raise UserError("no items given: `--items 1,260` takes item ids, the oldest first.")
+    return _rows(retriever.recommend(list(history), k))
+
+
+def history_of(release: Release, user: str) -> list[str]:
+    """Return all items of a user in a release, the oldest first.
+
+    Raises:
+        UserError: The user has none.
+    """
+    history = Interactions.load(release.folder / "interactions").history(user)
+    if not history:
+        raise UserError(f"user {user} has no interactions in {release.name}.")
+    return history
+
+
+def show(release: Release, item: str) -> dict[str, Any]:
+    """Return an item's SID and who shares each of its prefixes.
+
+    Args:
+        release: The release to look into.
+        item: An item id.
+
+    Returns:
+        item_id, title, category, sid, raw_sid, and `prefixes`: per prefix, from one code to the
+        whole SID, the number of items under it, their most common categories (with shares) and the
+        titles of the most popular of the others.
+
+    Raises:
+        UserError: There is no such item; the text names items whose title contains the word.
+    """
+    ids = SemanticIds.load(release.folder / "semantic_ids")
+    data = Interactions.load(release.folder / "interactions")
+    items = data.items.set_index("item_id")
+    places = {name: place for place, name in enumerate(ids.item_ids)}
+    if item not in places:
+        similar = items.index[items["title"].fillna("").str.contains(item, case=False, regex=False)]
+        hint = ", ".join(f"{name} ({items['title'][name]})" for name in similar[:EXAMPLES])
+        end = f"; titles with that word: {hint}." if hint else "."
+        raise UserError(f"no item has the id {item!r} in {release.name}{end}")
+    mine = ids.codes[places[item]]
+    popularity = data.popularity()
+    prefixes = []
+    for length in range(1, len(mine) + 1):
+        under = ids.item_ids[(ids.codes[:, :length] == mine[:length]).all(axis=1)]
+        others = popularity.reindex([name for name in under if name != item])
+        first = others.sort_values(ascending=False, kind="stable").index[:EXAMPLES]
+        prefixes.append(
+            {
+                "prefix": sid_text(mine[:length]),
+                "items": len(under),
+                "labels": _labels(items["category"].reindex(under)),
+                "others": [
+                    {"item_id": name, "title": _text(items, name, "title")} for name in first
+                ],
+            }
+        )
+    return {
+        "item_id": item,
+        "title": _text(items, item, "title"),
+        "category": _text(items, item, "category"),
+        "sid": sid_text(mine),
+        "raw_sid": sid_text(ids.raw_codes[places[item]]),
+        "prefixes": prefixes,
+    }
+
+
+def _labels(categories: Any) -> list[dict[str, Any]]:
+    """Return the most common categories, each with the share of items that carry it."""
+    parts = [part for text in categories.dropna() for part in set(text.split("|")) if part]
+    counts = sorted(Counter(parts).items(), key=lambda entry: (-entry[1], entry[0]))
+    return [
+        {"label": label, "share": round(count / len(categories), 3)}
+        for label, count in counts[:LABELS]
+    ]
+
+
+def _text(items: Any, item: str, column: str) -> str | None:
+    value = items.at[item, column]
+    return value if isinstance(value, str) else None
+
+
+def _rows(results: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{"rank": rank, **asdict(result)} for rank, result in enumerate(results, start=1)]
