@@ -24,7 +24,8 @@ def main(run: Run[SyntheticQueriesParams]) -> None:
 
     answered = set(real.loc[real["split"] == "train", "item_id"])
     lacking = items[~items["item_id"].isin(answered)]
-    generator = AttributesGenerator(run.params, Keywords(items["text"].dropna()))
+    keywords = Keywords(items["text"].dropna(), run.params.keyword_texts)
+    generator = AttributesGenerator(run.params, keywords)
     made = progress(generator.generate(lacking), "queries")
     queries = SyntheticQueries(join_queries(real, made, interactions.query_split))
     queries.save(run.folder)

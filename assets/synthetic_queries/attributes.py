@@ -15,7 +15,7 @@ import pandas as pd
 from assets.synthetic_queries.generator import Generator, Kind, MadeQuery
 from assets.synthetic_queries.keywords import Keywords
 from assets.synthetic_queries.params import SyntheticQueriesParams
-from assets.synthetic_queries.words import holds, misspell, title_forms, words
+from assets.synthetic_queries.words import holds, misspell, telling, title_forms, words
 
 ATTEMPTS = 20  # a query that is the full title, or a second time the same, is made anew
 
@@ -86,9 +86,8 @@ class AttributesGenerator(Generator):
         """Words of the title: some dropped, in another order, with slips."""
         title = known.titles[0]
         kept = [word for word in title if draw.random() >= self._params.dropped]
-        # One long word at least: `of the` asks for nothing.
-        if not any(len(word) > 3 for word in kept):
-            kept = [max(title, key=len)]
+        if not set(kept) & set(telling(title)):  # `of the` asks for nothing
+            kept = [draw.choice(telling(title))]
         if draw.random() < self._params.reordered:
             cut = draw.randrange(len(kept))
             kept = kept[cut:] + kept[:cut]
@@ -106,8 +105,8 @@ class AttributesGenerator(Generator):
         """Keywords of the text, or a word of the title where there is none, beside properties."""
         facets = self._some_facets(known, draw, draw.choice((1, 2)))
         if known.keywords:
-            most = min(len(known.keywords), draw.choice((2, 3)) + (not facets))
-            told = draw.sample(known.keywords, most)
+            most = min(len(known.keywords), draw.choice((1, 2)) + (not facets))
+            told = self._typed(draw.sample(known.keywords, most), draw, always=False)
         else:
             told = self._word_of_title(known, draw)
         return told + facets if draw.random() < 0.5 else facets + told
@@ -116,9 +115,7 @@ class AttributesGenerator(Generator):
         if not known.titles:
             return []
         title = known.titles[0]
-        long = [word for word in title if len(word) > 3] or title
-        word = draw.choice(long)
-        return self._typed([word], draw, always=len(title) == 1)
+        return self._typed([draw.choice(telling(title))], draw, always=len(title) == 1)
 
     def _some_facets(self, known: Known, draw: random.Random, most: int) -> list[str]:
         chosen = draw.sample(known.facets, min(most, len(known.facets)))

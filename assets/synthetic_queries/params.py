@@ -22,14 +22,17 @@ class SyntheticQueriesParams(Params):
     descriptive: int = Field(2, ge=0, description="Parts of queries by properties and keywords.")
     mixture: int = Field(1, ge=0, description="Parts of queries by both.")
     dropped: float = Field(0.2, ge=0, lt=1, description="Share of title words left out.")
-    misspelt: float = Field(0.1, ge=0, le=1, description="Share of title words with a typing slip.")
+    misspelt: float = Field(0.1, ge=0, le=1, description="Share of words with a typing slip.")
     reordered: float = Field(
         0.5, ge=0, le=1, description="Share of navigational queries whose word order is changed."
     )
     decades: float = Field(0.5, ge=0, le=1, description="Share of years typed as `90s`.")
-    most_words: int = Field(8, ge=3, description="Longest query, in words.")
+    most_words: int = Field(5, ge=3, description="Longest query, in words.")
     keyword_pool: int = Field(
         10, ge=1, description="Keywords of a text to choose from: its best by tf-idf."
+    )
+    keyword_texts: int = Field(
+        20, ge=1, description="Texts that a keyword stands in at least, where others allow it."
     )
     measured: int = Field(
         2000,

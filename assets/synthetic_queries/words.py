@@ -10,6 +10,10 @@ WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:'[^\W_]+)*")
 TRAILING_ARTICLE = re.compile(
     r"^(?P<rest>.+), (?P<article>the|a|an|le|la|les|el|los|las|il|lo|der|die|das|l')$"
 )
+SMALL = frozenset(
+    ["a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "it", "la", "le", "of", "on"]
+    + ["or", "the", "to", "with"]
+)
 KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 NEIGHBOURS = {
     key: row[max(0, place - 1) : place] + row[place + 1 : place + 2]
@@ -45,6 +49,11 @@ def holds(query: list[str], title: list[str]) -> bool:
     """Tell whether the words of a title stand in a query, in a row and in order."""
     size = len(title)
     return any(query[start : start + size] == title for start in range(len(query) - size + 1))
+
+
+def telling(told: list[str]) -> list[str]:
+    """Return the words without articles and the like, or all where nothing would be left."""
+    return [word for word in told if word not in SMALL] or told
 
 
 def misspell(word: str, draw: random.Random) -> str:
