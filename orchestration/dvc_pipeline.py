@@ -114,11 +114,7 @@ class Pipeline:
 
     def lock(self) -> dict[str, Lock]:
         """Read ``dvc.lock``: the stages that were made at least once, in topological order."""
-        try:
-            content = yaml.safe_load((self.root / "dvc.lock").read_text(encoding="utf-8")) or {}
-        except FileNotFoundError:
-            return {}
-        entries = content.get("stages", {})
+        entries = self._locked()
         locks = {}
         for stage in self.stages.values():
             entry = entries.get(stage.name)
@@ -166,17 +162,43 @@ class Pipeline:
         )
         if done.returncode:
             raise UserError(f"`dvc status` failed: {done.stderr.strip()}")
-        made = self.lock()
+        made, entries = self.lock(), self._locked()
         changed = json.loads(done.stdout)
         reasons: dict[str, list[str]] = {}
         for stage in self.stages.values():
-            found = list(_reasons(changed.get(stage.name, []))) if stage.name in made else []
-            if stage.name not in made:
+            if stage.name in made:
+                locked = entries[stage.name].get("params", {})
+                found = [
+                    text
+                    for reason in _reasons(changed.get(stage.name, []))
+                    for text in self._exactly(reason, stage, locked)
+                ]
+            else:
                 found = ["never made"]
             found += [f"follows {name}" for name in stage.upstream if name in reasons]
             if found:
                 reasons[stage.name] = found
         return reasons
+
+    def _locked(self) -> dict[str, Any]:
+        try:
+            content = yaml.safe_load((self.root / "dvc.lock").read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            return {}
+        return content.get("stages", {})
+
+    def _exactly(self, reason: str, stage: Stage, locked: Mapping[str, Any]) -> Iterator[str]:
+        """Say which knobs changed where DVC says only that a section of them did."""
+        for file, section in stage.params:
+            if reason != f"{section} modified":
+                continue
+            old, new = locked.get(file, {}).get(section), _param(self.root / file, section)
+            if isinstance(old, dict) and isinstance(new, dict):
+                for key in [*old, *(key for key in new if key not in old)]:
+                    if old.get(key) != new.get(key):
+                        yield f"{section}.{key} was {old.get(key)}, is {new.get(key)}"
+                return
+        yield reason
 
 
 class StageFailedError(Exception):
@@ -280,8 +302,11 @@ def _last_words(lines: Iterable[str]) -> list[str]:
             own = []
         else:
             own.append(line)
-    kept = [line for line in own if not line.startswith("ERROR: failed to reproduce")] or own
-    return kept[-TAIL_LINES:]
+    echo = ("ERROR: failed to reproduce", "failed to run:")
+    kept = [line for line in own if not all(text in line for text in echo)] or own
+    # What a stage has to say to its user begins so; a crash shows its end.
+    said = next((i for i, line in enumerate(kept) if line.startswith("error: ")), 0)
+    return kept[said:][-TAIL_LINES:]
 
 
 def _stage(name: str, raw: Mapping[str, Any]) -> Stage:

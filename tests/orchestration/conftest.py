@@ -1,0 +1,189 @@
+"""Two projects under DVC: a toy of four quick stages, and the small real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration.definitions import build_definitions
+from orchestration.dvc_pipeline import Pipeline
+
+ROOT = Path(__file__).parents[2]
+
+TOY_STAGES = {
+    "embeddings": {
+        "desc": "Lines.",
+        "cmd": "python toy.py embeddings",
+        "deps": ["toy.py", "data/incoming"],
+        "meta": {"group": "encoder", "kinds": ["torch"], "pool": "gpu"},
+    },
+    "codebooks": {"deps": ["toy.py", "data/embeddings"]},
+    "quality_gate": {"deps": ["toy.py", "data/codebooks/lines.txt"]},
+    "retriever": {"deps": ["toy.py", "data/quality_gate"]},
+}
+TOY_PARAMS = {
+    "embeddings": {"times": 2},
+    "codebooks": {"times": 2},
+    "quality_gate": {"most": 10},
+    "retriever": {},
+}
+
+
+@dataclass
+class Workshop:
+    """A folder under git and DVC, and the two engines that can run it."""
+
+    root: Path
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return Pipeline.load(self.root)
+
+    @property
+    def lock(self) -> dict[str, object]:
+        return yaml.safe_load((self.root / "dvc.lock").read_text())["stages"]
+
+    def set(self, section: str, **values: object) -> None:
+        """Change params.yaml."""
+        file = self.root / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        params[section].update(values)
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def dvc(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run DVC as its user does."""
+        return subprocess.run(
+            [sys.executable, "-m", "dvc", *words],
+            cwd=self.root,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def start_dvc(self, *words: str) -> subprocess.Popen[str]:
+        """Start DVC and leave it running."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dvc", *words],
+            cwd=self.root,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def dagster(self, instance: dg.DagsterInstance, *stages: str) -> dg.ExecuteInProcessResult:
+        """Materialise the assets of stages (all but the release by default)."""
+        job = build_definitions(self.root).resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(name) for name in stages or self.pipeline.stages],
+        )
+
+    def runs(self) -> list[str]:
+        """Stages that were really computed, in order."""
+        log = self.root / "data" / "logs" / "stages.jsonl"
+        return [json.loads(line)["stage"] for line in log.read_text().splitlines()]
+
+    def computed(self, engine: str, instance: dg.DagsterInstance, last: str) -> list[str]:
+        """Bring everything up to a stage up to date in one of the engines; what was computed."""
+        before = len(self.runs())
+        if engine == "dvc":
+            done = self.dvc("repro", last)
+            assert done.returncode == 0, done.stdout + done.stderr
+        else:
+            names = list(self.pipeline.stages)
+            assert self.dagster(instance, *names[: names.index(last) + 1]).success
+        return self.runs()[before:]
+
+
+def environment() -> dict[str, str]:
+    """The environment with this interpreter's folder first on PATH."""
+    here = str(Path(sys.executable).parent)
+    return os.environ | {"PATH": here + os.pathsep + os.environ["PATH"]}
+
+
+def put_under_dvc(root: Path) -> None:
+    """Make a folder a git and DVC repository, with the house's own settings."""
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=root, check=True)
+    for name in (".dvc/config", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, root / name)
+
+
+@pytest.fixture(scope="session")
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy pipeline, made once by plain `dvc repro`."""
+    root = tmp_path_factory.mktemp("toy")
+    stages = {
+        name: {
+            "cmd": f"python toy.py {name}",
+            "params": [name],
+            "outs": [f"data/{name}"],
+            **stage,
+        }
+        for name, stage in TOY_STAGES.items()
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    (root / "params.yaml").write_text(yaml.safe_dump(TOY_PARAMS, sort_keys=False))
+    (root / "data" / "incoming").mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("toy.py"), root)
+    put_under_dvc(root)
+    done = Workshop(root).dvc("repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root
+
+
+@pytest.fixture
+def toy(toy_template: Path, tmp_path: Path) -> Workshop:
+    """The toy pipeline, up to date."""
+    return Workshop(shutil.copytree(toy_template, tmp_path / "toy"))
+
+
+@pytest.fixture
+def fresh_toy(toy: Workshop) -> Workshop:
+    """The toy pipeline, never run."""
+    for name in toy.pipeline.stages:
+        shutil.rmtree(toy.root / "data" / name)
+    shutil.rmtree(toy.root / ".dvc" / "cache")
+    shutil.rmtree(toy.root / ".dvc" / "tmp")
+    (toy.root / "dvc.lock").unlink()
+    (toy.root / "data" / "logs" / "stages.jsonl").write_text("")
+    return toy
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> dg.DagsterInstance:
+    """A Dagster of its own for each test."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    quiet = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(home), overrides=quiet) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def house(project, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """The small real project under DVC, with its own copy of the code, up to the gate."""
+    project.make("quality_gate")
+    root = tmp_path_factory.mktemp("house") / "repo"
+    shutil.copytree(project.folder, root, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "assets", root / "assets", ignore=ignored)
+    shutil.copy(ROOT / "dvc.yaml", root)
+    put_under_dvc(root)
+    workshop = Workshop(root)
+    done = workshop.dvc("commit", "--force", "--with-deps", "quality_gate")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workshop
