@@ -1,0 +1,81 @@
+"""Say what the IDs are like: ``python -m assets.collision_report``."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from assets.codebooks.artifact import Codebooks
+from assets.collision_report import figures
+from assets.collision_report.describe import describe_ids
+from assets.collision_report.first_level import first_level
+from assets.collision_report.page import write_page
+from assets.collision_report.params import CollisionReportParams
+from assets.collision_report.validation import embedding_hit_rates
+from assets.embeddings.artifact import Embeddings
+from assets.interactions.artifact import Interactions
+from assets.semantic_ids.artifact import SemanticIds
+from assets.stage import Run, UserError, run_stage
+
+
+def main(run: Run[CollisionReportParams]) -> None:
+    """Measure, draw, write the page."""
+    params = run.params
+    ids = SemanticIds.load(run.input("semantic_ids"))
+    codebooks = Codebooks.load(run.input("codebooks"))
+    embeddings = Embeddings.load(run.input("embeddings"))
+    interactions = Interactions.load(run.input("interactions"))
+    if ids.codebook_version != codebooks.version:
+        raise UserError(
+            "data/semantic_ids was made with other codebooks than data/codebooks holds: run "
+            "`dvc repro semantic_ids`."
+        )
+    by_id = embeddings.item_ids.argsort(kind="stable")
+    if embeddings.item_ids[by_id].tolist() != ids.item_ids.tolist():
+        raise UserError(
+            "data/semantic_ids and data/embeddings hold different items: run "
+            "`dvc repro semantic_ids`."
+        )
+    vectors = embeddings.views[codebooks.view][by_id]
+
+    numbers, rebuilt = describe_ids(ids, codebooks, vectors)
+    catalogue = interactions.items.set_index("item_id", drop=False)
+    numbers["unplaced_items"] = len(set(catalogue.index) - set(ids.item_ids))
+    numbers |= embedding_hit_rates(
+        interactions,
+        ids.item_ids,
+        vectors,
+        rebuilt,
+        k=params.neighbours,
+        max_sessions=params.max_sessions,
+        max_pair_items=params.max_pair_items,
+        seed=params.seed,
+    )
+    run.report(numbers)
+
+    prefixes = first_level(
+        ids.codes[:, 0],
+        ids.distances[:, 0],
+        codebooks.quantizer.codebooks[0],
+        catalogue.reindex(ids.item_ids),
+        params.example_items,
+    )
+    levels = len(codebooks.sizes)
+    drawn = {
+        "code_usage": partial(figures.code_usage, ids.codes[:, :levels], codebooks.sizes),
+        "bucket_sizes": partial(figures.bucket_sizes, numbers["bucket_sizes"]),
+        "moved_items": partial(figures.moved_items, numbers["moved_by_level"], numbers["items"]),
+        "first_level_map": partial(figures.first_level_map, prefixes),
+    }
+    pictures = {name: figures.draw(figure) for name, figure in drawn.items()}
+    for name, (light, _) in pictures.items():
+        (run.folder / f"{name}.png").write_bytes(light)
+    page = run.folder / "report.html"
+    write_page(page, numbers, pictures, prefixes[: params.example_prefixes], params.neighbours)
+    run.say(
+        f"conflict rate {numbers['conflict_rate_raw']:.1%} before and "
+        f"{numbers['conflict_rate']:.1%} after `{ids.policy}`, {numbers['moved_items']:,} moved"
+    )
+
+
+if __name__ == "__main__":
+    run_stage("collision_report", CollisionReportParams, main)

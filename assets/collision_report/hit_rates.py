@@ -1,0 +1,85 @@
+"""Whether what people took next lies near what they took before, in the space of the vectors.
+
+Measures of FORGE that need no generator. All of them are exact searches by inner product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.evaluation import nearest
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for: from some items to a target, rows of the vectors.
+
+    Attributes:
+        sources: For each task the rows from which its target may be found.
+        targets: (tasks,) rows.
+    """
+
+    sources: Sequence[Rows]
+    targets: Rows
+
+
+def neighbours(vectors: Vectors, rows: Rows, k: int) -> Rows:
+    """Return the k nearest other items of some items.
+
+    Args:
+        vectors: (items, dim).
+        rows: (n,) rows to search for.
+        k: Neighbours, the item itself not counted.
+
+    Returns:
+        (n, at most k) rows of ``vectors``, best first.
+    """
+    found = nearest(vectors[rows], vectors, k + 1)
+    other = found != rows[:, None]
+    # with many equal vectors an item may not be among its own nearest: then the last one goes
+    other[other.all(axis=1), -1] = False
+    return np.asarray(found[other].reshape(len(rows), found.shape[1] - 1))
+
+
+def hits(vectors: Vectors, sought: Sought, k: int) -> NDArray[np.bool_]:
+    """Return for each task whether its target is among the k nearest of any of its sources.
+
+    Args:
+        vectors: (items, dim).
+        sought: The tasks.
+        k: Neighbours of each source, itself excluded.
+    """
+    lengths = np.array([len(rows) for rows in sought.sources])
+    sources = np.concatenate([*sought.sources, np.empty(0, np.int64)]).astype(np.int64)
+    tasks = np.repeat(np.arange(len(lengths)), lengths)
+    distinct, place = np.unique(sources, return_inverse=True)
+    near = neighbours(vectors, distinct, k)
+    found = np.zeros(len(lengths), bool)
+    targets = sought.targets[tasks]
+    for start in range(0, len(place), 65_536):  # (sources, k) at once would be large
+        part = slice(start, start + 65_536)
+        hit = (near[place[part]] == targets[part, None]).any(axis=1)
+        found[tasks[part][hit]] = True
+    return found
+
+
+def pair_recall(vectors: Vectors, items: Rows, others: Rows, k: int) -> float:
+    """Return the mean over items of the share of their co-occurring items among their k nearest.
+
+    Args:
+        vectors: (items, dim).
+        items: (pairs,) rows.
+        others: (pairs,) rows of the items that co-occur with them.
+        k: Neighbours.
+    """
+    distinct, place = np.unique(items, return_inverse=True)
+    found = (neighbours(vectors, distinct, k)[place] == others[:, None]).any(axis=1)
+    return float((np.bincount(place, weights=found) / np.bincount(place)).mean())

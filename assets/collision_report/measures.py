@@ -1,0 +1,115 @@
+"""Collisions and the use of the code space, as FORGE and PSI measure them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.integer[Any]]
+Codes = NDArray[np.int32]
+
+
+def bucket_counts(codes: Codes) -> Counts:
+    """Return how many items each occupied SID holds.
+
+    Args:
+        codes: (items, length).
+
+    Returns:
+        (occupied SIDs,) counts of at least 1, in order of the SID.
+    """
+    return np.asarray(np.unique(codes, axis=0, return_counts=True)[1])
+
+
+def gini(counts: Counts, space: int | None = None) -> float:
+    """Return the Gini coefficient of counts: 0 where all are equal, near 1 where one has all.
+
+    G = (n+1)/n − 2 · Σ (n+1−i) · c_(i) / (n · Σ c), counts ascending (FORGE). Over occupied SIDs
+    alone it is blind to collapse (all items on two SIDs gives 0), so measure it over ``space`` too.
+
+    Args:
+        counts: (occupied,) counts.
+        space: Number n of places, the empty ones included; default the occupied ones.
+    """
+    ordered = np.sort(counts).astype(np.float64)
+    n = len(ordered) if space is None else space
+    weights = np.arange(len(ordered), 0, -1)  # n+1−i: the empty places come first and add nothing
+    return float((n + 1) / n - 2 * (weights * ordered).sum() / (n * ordered.sum()))
+
+
+def perplexity(counts: Counts) -> float:
+    """Return 2^entropy of the counts: as many codes, used evenly, would tell as much."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(np.exp2(-(shares * np.log2(shares)).sum()))
+
+
+def collisions(codes: Codes) -> dict[str, float]:
+    """Return conflict rate, share of items in conflict and the largest bucket.
+
+    Args:
+        codes: (items, length).
+
+    Returns:
+        ``conflict_rate`` = (items − distinct SIDs) / items, ``share_in_conflict`` = items that
+        share their SID / items, ``largest_bucket`` in items.
+    """
+    counts = bucket_counts(codes)
+    items = len(codes)
+    return {
+        "conflict_rate": (items - len(counts)) / items,
+        "share_in_conflict": int(counts[counts > 1].sum()) / items,
+        "largest_bucket": int(counts.max()),
+    }
+
+
+def bucket_histogram(raw: Codes, final: Codes) -> list[dict[str, int]]:
+    """Return one row per bucket size: SIDs holding so many items, before and after."""
+    before, after = (np.bincount(bucket_counts(codes)) for codes in (raw, final))
+    length = max(len(before), len(after))
+    before, after = (np.pad(counts, (0, length - len(counts))) for counts in (before, after))
+    return [
+        {"items_per_sid": size, "sids_before": int(before[size]), "sids_after": int(after[size])}
+        for size in range(1, length)
+        if before[size] or after[size]
+    ]
+
+
+def level_use(codes: Codes, sizes: Sequence[int]) -> list[dict[str, float]]:
+    """Return one row per level: codes, how many are used and how evenly.
+
+    ``utilisation`` is of the codes that could be used at all, which is at most one per item.
+
+    Args:
+        codes: (items, levels).
+        sizes: Number of codes of each level.
+    """
+    rows = []
+    for level, size in enumerate(sizes):
+        counts = np.bincount(codes[:, level], minlength=size)
+        used = int((counts > 0).sum())
+        rows.append(
+            {
+                "level": level + 1,
+                "codes": size,
+                "used": used,
+                "utilisation": used / min(size, len(codes)),
+                "perplexity": perplexity(counts),
+                "gini": gini(counts),
+                "largest_share": int(counts.max()) / len(codes),
+            }
+        )
+    return rows
+
+
+def space_use(codes: Codes, sizes: Sequence[int]) -> dict[str, float]:
+    """Return the load of the code space (items per possible SID) and its Gini with empty SIDs."""
+    space = math.prod(sizes)
+    return {
+        "code_space": space,
+        "load": len(codes) / space,
+        "gini_full_space": gini(bucket_counts(codes), space),
+    }
