@@ -115,19 +115,21 @@ class Pipeline:
     def lock(self) -> dict[str, Lock]:
         """Read ``dvc.lock``: the stages that were made at least once, in topological order."""
         entries = self._locked()
-        locks = {}
+        locks: dict[str, Lock] = {}
         for stage in self.stages.values():
             entry = entries.get(stage.name)
             if not entry or not entry.get("outs"):
                 continue
-            inputs = {dep["path"]: dep["md5"] for dep in entry.get("deps", []) if "md5" in dep}
+            inputs: dict[str, str] = {
+                dep["path"]: dep["md5"] for dep in entry.get("deps", []) if "md5" in dep
+            }
             locks[stage.name] = Lock(
                 output=entry["outs"][0]["md5"],
+                # A stage that reads a part of a folder is as good for any folder with that part.
                 inputs={
-                    name: inputs[out]
+                    name: inputs.get(self.stages[name].outs[0], locks[name].output)
                     for name in stage.upstream
-                    for out in self.stages[name].outs
-                    if out in inputs
+                    if name in locks
                 },
             )
         return locks
@@ -139,7 +141,9 @@ class Pipeline:
             path = self.root / dep
             if dep.split("/")[0] == "data":
                 continue
-            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if "__pycache__" in file.parts or file.is_dir():
+                    continue
                 digest.update(str(file.relative_to(self.root)).encode())
                 digest.update(file.read_bytes() if file.is_file() else b"missing")
         for file_name, key in stage.params:

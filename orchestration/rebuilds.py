@@ -101,7 +101,7 @@ def repro_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
                     asset_key=name,
                     description="Made by `dvc repro`.",
                     metadata=stage_metadata(pipeline, stage),
-                    tags={**tags, "dagster/code_version": pipeline.code_version(stage)},
+                    tags={**tags, **_provenance(lock, pipeline.code_version(stage))},
                 )
             )
         if not events:
@@ -115,6 +115,12 @@ def _tags(lock: Lock) -> dict[str, str]:
     """Return the tags under which Dagster keeps the data versions of an asset and its inputs."""
     inputs = {f"dagster/input_data_version/{name}": md5 for name, md5 in lock.inputs.items()}
     return {"dagster/data_version": lock.output, **inputs}
+
+
+def _provenance(lock: Lock, code_version: str) -> dict[str, str]:
+    """Return the tags without which Dagster compares times instead of versions."""
+    pointers = {f"dagster/input_event_pointer/{name}": "NULL" for name in lock.inputs}
+    return {"dagster/code_version": code_version, **pointers}
 
 
 def _listing(folder: Path) -> str:
