@@ -6,13 +6,15 @@ import random
 import re
 import unicodedata
 
-WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:'[^\W_]+)*")
+from assets.interactions.artifact import normalised
+
+WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\s.,']+(?:'[^\s.,']+)*")
 TRAILING_ARTICLE = re.compile(
     r"^(?P<rest>.+), (?P<article>the|a|an|le|la|les|el|los|las|il|lo|der|die|das|l')$"
 )
 SMALL = frozenset(
-    ["a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "it", "la", "le", "of", "on"]
-    + ["or", "the", "to", "with"]
+    {"a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "it", "la", "le", "of", "on"}
+    | {"or", "the", "to", "with"}
 )
 KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 NEIGHBOURS = {
@@ -22,9 +24,22 @@ NEIGHBOURS = {
 }
 
 
+class _Separators(dict[int, int]):
+    """For str.translate: letters, marks, digits and what may stand inside a word; else a space."""
+
+    def __missing__(self, code: int) -> int:
+        letter = chr(code)
+        inside = unicodedata.category(letter)[0] in "LMN" or letter in "'.,"
+        self[code] = code if inside else ord(" ")
+        return self[code]
+
+
+SEPARATORS = _Separators()
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case (NFKC), without punctuation around them."""
-    return WORD.findall(_lower(text))
+    return WORD.findall(_lower(text).translate(SEPARATORS))
 
 
 def plain(text: str) -> str:
@@ -79,4 +94,4 @@ def misspell(word: str, draw: random.Random) -> str:
 
 
 def _lower(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
+    return normalised(unicodedata.normalize("NFKC", text)).replace("\u2019", "'")
