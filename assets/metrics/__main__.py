@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +24,8 @@ from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
+FIGURES = {"table": draw_methods, "slices": draw_groups, "kinds": draw_groups}
+
 
 def main(run: Run[MetricsParams]) -> None:
     """Measure search, then recommendation, on the test split."""
@@ -34,47 +35,45 @@ def main(run: Run[MetricsParams]) -> None:
     ids = SemanticIds.load(run.input("semantic_ids"))
     report: dict[str, Any] = {"items": len(catalogue.item_ids), "skipped": []}
     report |= {name: [] for name in TABLES}
-    values = []
+    values: list[pa.Table] = []
 
     tasks = SyntheticQueries.load(run.input("synthetic_queries")).tasks("test")
-    if tasks.queries:
+    if not tasks.queries:
+        report["skipped"].append("search: there is no query in the test split")
+    elif "search" not in retriever.tasks:
+        report["skipped"].append("search: the retriever had no queries to learn it from")
+    else:
         questions = search_questions(tasks, catalogue, run.params)
         encoder = BiEncoder.load(run.input("bi_encoder"), run.machine.torch_device())
-        embeddings = Embeddings.load(run.input("embeddings"))
+        vectors = Embeddings.load(run.input("embeddings"))
         methods, generated = answer_search(
-            questions, catalogue, retriever, ids, encoder, embeddings, run.params
+            questions, catalogue, retriever, ids, encoder, vectors, run.params
         )
-        _add(report, measure(questions, methods, generated, len(catalogue.item_ids), run.params))
+        measure(report, questions, methods, generated, run.params)
         values.append(per_question(questions, methods))
-    else:
-        report["skipped"].append("search: there is no query in the test split")
 
     sessions = data.sessions("test")
     report["recommendation.repeats"] = sessions.repeats
-    if sessions.user_ids:
-        questions, histories = recommendation_questions(sessions, catalogue, run.params)
-        methods, generated = answer_recommendation(
-            questions, histories, data, catalogue, retriever, ids, run.params
-        )
-        _add(report, measure(questions, methods, generated, len(catalogue.item_ids), run.params))
-        values.append(per_question(questions, methods))
-    else:
+    if not sessions.user_ids:
         report["skipped"].append("recommendation: no user has an interaction in the test split")
+    elif "recommend" not in retriever.tasks:
+        report["skipped"].append("recommendation: the retriever had nothing to learn it from")
+    else:
+        questions, past = recommendation_questions(sessions, catalogue, run.params)
+        methods, generated = answer_recommendation(
+            questions, past, data, catalogue, retriever, ids, run.params
+        )
+        measure(report, questions, methods, generated, run.params)
+        values.append(per_question(questions, methods))
 
     for line in report["skipped"]:
         run.say(f"skipped {line}")
-    for table, draw in (("table", draw_methods), ("slices", draw_groups), ("kinds", draw_groups)):
+    for table, draw in FIGURES.items():
         if report[table]:
-            draw(report[table], run.folder / f"{table.replace('table', 'methods')}.png")
+            draw(report[table], run.folder / f"{table}.png")
     if values:
-        rows = pa.Table.from_pandas(pd.concat(values, ignore_index=True), preserve_index=False)
-        pq.write_table(rows.replace_schema_metadata(None), run.folder / "per_query.parquet")
+        pq.write_table(pa.concat_tables(values), run.folder / "per_query.parquet")
     run.report(report)
-
-
-def _add(report: dict[str, Any], numbers: dict[str, Any]) -> None:
-    for name, value in numbers.items():
-        report[name] = report[name] + value if name in TABLES else value
 
 
 if __name__ == "__main__":

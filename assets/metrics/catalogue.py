@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from assets.evaluation import Rows
@@ -84,8 +85,9 @@ def best(scores: NDArray[np.floating[Any]], k: int) -> NDArray[np.int64]:
     """
     found = np.full((len(scores), k), -1, dtype=np.int64)
     width = min(k, scores.shape[1])
-    for row, values in enumerate(scores):
-        least = np.partition(values, len(values) - width)[len(values) - width]
+    # numpy's partition is quadratic in ties, of which sparse scores are full
+    kth = torch.topk(torch.from_numpy(scores), width)[0][:, -1].numpy()
+    for row, (values, least) in enumerate(zip(scores, kth, strict=True)):
         above = np.flatnonzero(values > least)
         columns = above[np.argsort(-values[above], kind="stable")]
         if np.isfinite(least):

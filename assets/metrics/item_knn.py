@@ -60,9 +60,10 @@ class ItemKNN:
         seen = sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
         seen.data[:] = 1
         lengths = np.sqrt(np.asarray(seen.sum(axis=0)).ravel())
-        unit = (seen @ sparse.diags_array(1 / np.maximum(lengths, 1), dtype=np.float32)).tocsc()
+        unit = (seen @ sparse.diags_array(1 / np.maximum(lengths, 1), dtype=np.float32)).tocsr()
+        fans = unit.T.tocsr()  # (items, users)
         blocks = [
-            _strongest(unit[:, start : start + chunk].T.tocsr() @ unit.tocsr(), start, neighbours)
+            _strongest(fans[start : start + chunk] @ unit, start, neighbours)
             for start in range(0, n_items, chunk)
         ]
         return cls(sparse.vstack(blocks, format="csr"), history, decay)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from assets.evaluation import Floats, Interval, bootstrap, ndcg, recall, reciprocal_rank
@@ -16,6 +16,7 @@ from assets.metrics.params import MetricsParams
 from assets.metrics.questions import Answers, Questions
 
 Row = dict[str, Any]
+TABLES = ("table", "differences", "slices", "kinds")
 
 
 def closing_table(report: Mapping[str, Any]) -> list[Row]:
@@ -32,28 +33,26 @@ def closing_table(report: Mapping[str, Any]) -> list[Row]:
 
 
 def measure(
+    report: dict[str, Any],
     questions: Questions,
     methods: Sequence[Answers],
     generated: Generated,
-    n_items: int,
     params: MetricsParams,
-) -> dict[str, Any]:
-    """Measure every method on one task.
+) -> None:
+    """Measure every method on one task and add what comes out to the report.
+
+    Flat numbers are called ``<task>.<method>.<measure>``; rows go to the lists `table`,
+    `differences`, `slices` and `kinds`.
 
     Args:
+        report: It knows the number of `items` and has the lists.
         questions: What was asked.
         methods: The answers of every method, the retriever's own first.
         generated: What is known of the retriever beyond its ranking of items.
-        n_items: Size of the catalogue.
         params: Cut-offs and settings of the bootstrap.
-
-    Returns:
-        Flat numbers ``<task>.<method>.<measure>``, and the rows of `table`, `differences`,
-        `slices` and `kinds`.
     """
     task = questions.task
-    numbers: dict[str, Any] = {f"{task}.questions": len(questions.ids)}
-    tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+    report[f"{task}.questions"] = len(questions.ids)
     at_10 = {m.method: recall(m.gains, questions.answers, 10) for m in methods}
     for answers in methods:
         name, values = answers.method, at_10[answers.method]
@@ -62,36 +61,32 @@ def measure(
         measured |= {
             "recall@10.low": interval.low,
             "recall@10.high": interval.high,
-            "coverage@10": coverage(answers.ranked[:, :10], n_items),
+            "coverage@10": coverage(answers.ranked[:, :10], report["items"]),
         }
-        tables["table"].append(_table_row(task, name, measured, params))
+        report["table"].append(_table_row(task, name, measured, params))
         for table, groups in _groups(questions).items():
             for group, members in groups.items():
                 if members.any():
                     measured[f"recall@10.{group}"] = float(values[members].mean())
-                    tables[table].append(_group_row(task, name, group, values[members], params))
-        numbers |= {f"{task}.{name}.{measure}": value for measure, value in measured.items()}
+                    report[table].append(_group_row(task, name, group, values[members], params))
+        report |= {f"{task}.{name}.{measure}": value for measure, value in measured.items()}
 
     ours = [name for name in at_10 if name.startswith("retriever")]
     for name in ours:
         for other in (other for other in at_10 if other not in ours):
             gap = _interval(at_10[name] - at_10[other], params)
-            numbers[f"{task}.{name}.recall@10.minus_{other}"] = gap.mean
-            tables["differences"].append(
+            report[f"{task}.{name}.recall@10.minus_{other}"] = gap.mean
+            report["differences"].append(
                 {"task": task, "method": name, "baseline": other, "difference": gap.mean}
                 | {"low": gap.low, "high": gap.high}
             )
         if "dense" in at_10 and at_10["dense"].any():
             ratio = at_10[name].mean() / at_10["dense"].mean()
-            numbers[f"{task}.{name}.recall@10.ratio_to_dense"] = float(ratio)
+            report[f"{task}.{name}.recall@10.ratio_to_dense"] = float(ratio)
     for k in params.cut_offs:
         hit = recall(generated.sid_gains, generated.sid_answers, k)
-        numbers[f"{task}.retriever.sid_recall@{k}"] = float(hit.mean())
-    numbers[f"{task}.retriever.valid_ids"] = generated.valid
-    return numbers | tables
-
-
-TABLES = ("table", "differences", "slices", "kinds")
+        report[f"{task}.retriever.sid_recall@{k}"] = float(hit.mean())
+    report[f"{task}.retriever.valid_ids"] = generated.valid
 
 
 def coverage(ranked: NDArray[np.integer[Any]], n_items: int) -> float:
@@ -99,27 +94,30 @@ def coverage(ranked: NDArray[np.integer[Any]], n_items: int) -> float:
     return len(np.unique(ranked[ranked >= 0])) / n_items
 
 
-def per_question(questions: Questions, methods: Sequence[Answers]) -> pd.DataFrame:
+def per_question(questions: Questions, methods: Sequence[Answers]) -> pa.Table:
     """Return every method's worth per question, for later analysis.
 
     Columns: task, id (query text or user_id), kind, slice, method, recall@10, ndcg@10, mrr.
     """
-    frames = [
-        pd.DataFrame(
-            {
-                "task": questions.task,
-                "id": questions.ids,
-                "kind": questions.kinds,
-                "slice": [SLICES[place] for place in questions.slices],
-                "method": answers.method,
-                "recall@10": recall(answers.gains, questions.answers, 10).astype(np.float32),
-                "ndcg@10": ndcg(answers.gains, questions.answers, 10).astype(np.float32),
-                "mrr": reciprocal_rank(answers.first).astype(np.float32),
-            }
-        )
-        for answers in methods
-    ]
-    return pd.concat(frames, ignore_index=True)
+    kinds = pa.array(questions.kinds or pa.nulls(len(questions.ids)), pa.string())
+    slices = [SLICES[place] for place in questions.slices]
+    tables = []
+    for answers in methods:
+        values = {
+            "recall@10": recall(answers.gains, questions.answers, 10),
+            "ndcg@10": ndcg(answers.gains, questions.answers, 10),
+            "mrr": reciprocal_rank(answers.first),
+        }
+        columns = {
+            "task": pa.array([questions.task] * len(questions.ids), pa.string()),
+            "id": pa.array(questions.ids, pa.string()),
+            "kind": kinds,
+            "slice": pa.array(slices, pa.string()),
+            "method": pa.array([answers.method] * len(questions.ids), pa.string()),
+        }
+        floats = {name: pa.array(row, pa.float32()) for name, row in values.items()}
+        tables.append(pa.table(columns | floats))
+    return pa.concat_tables(tables)
 
 
 def _measures(answers: Answers, questions: Questions, params: MetricsParams) -> dict[str, float]:

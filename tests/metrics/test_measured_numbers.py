@@ -6,7 +6,7 @@ from assets.metrics.figures import draw_groups, draw_methods
 from assets.metrics.generated import Generated
 from assets.metrics.params import MetricsParams
 from assets.metrics.questions import Answers, Questions
-from assets.metrics.summary import closing_table, coverage, measure, per_question
+from assets.metrics.summary import TABLES, closing_table, coverage, measure, per_question
 
 PARAMS = MetricsParams(cut_offs=[1, 10], bootstrap_samples=200)
 QUERIES = 40
@@ -33,7 +33,9 @@ def measured():
         methods.append(Answers.untied(name, ranked, questions))
     own = methods[0]
     generated = Generated(own, own.gains, np.ones(QUERIES, int), 1.0, methods[1])
-    return questions, methods, measure(questions, methods, generated, ITEMS, PARAMS)
+    report = {"items": ITEMS} | {name: [] for name in TABLES}
+    measure(report, questions, methods, generated, PARAMS)
+    return questions, methods, report
 
 
 def test_the_table_repeats_the_flat_numbers(measured):
@@ -77,7 +79,7 @@ def test_differences_are_paired_and_to_baselines_only(measured):
 
 def test_values_per_question_average_to_the_report(measured):
     questions, methods, report = measured
-    values = per_question(questions, methods)
+    values = per_question(questions, methods).to_pandas()
     assert len(values) == QUERIES * len(methods)
     for method, mean in values.groupby("method")[["recall@10", "ndcg@10", "mrr"]].mean().iterrows():
         for name, value in mean.items():

@@ -4,9 +4,6 @@ import shutil
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import pytest
-
-pytestmark = pytest.mark.pipeline
 
 SEARCH = ["retriever", "retriever_reranked", "dense", "bm25", "popularity"]
 RECOMMENDATION = ["retriever", "item_knn", "popularity"]
@@ -31,7 +28,7 @@ def test_every_method_answers_both_tasks_on_the_same_questions(project):
     assert asked["search"].tolist() == [report["search.questions"]] * len(SEARCH)
     assert len(set(asked["recommendation"])) == 1
     assert {file.name for file in folder.glob("*.png")} == {
-        "methods.png",
+        "table.png",
         "slices.png",
         "kinds.png",
     }
