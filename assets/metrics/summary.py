@@ -83,9 +83,11 @@ def measure(
         if "dense" in at_10 and at_10["dense"].any():
             ratio = at_10[name].mean() / at_10["dense"].mean()
             report[f"{task}.{name}.recall@10.ratio_to_dense"] = float(ratio)
+    sids = generated.sid_gains, generated.sid_answers
     for k in params.cut_offs:
-        hit = recall(generated.sid_gains, generated.sid_answers, k)
-        report[f"{task}.retriever.sid_recall@{k}"] = float(hit.mean())
+        report[f"{task}.retriever.sid_recall@{k}"] = float(recall(*sids, k).mean())
+        report[f"{task}.retriever.sid_ndcg@{k}"] = float(ndcg(*sids, k).mean())
+    report[f"{task}.retriever.sid_mrr"] = float(reciprocal_rank(generated.sid_gains).mean())
     report[f"{task}.retriever.valid_ids"] = generated.valid
 
 
