@@ -17,7 +17,8 @@ from assets.synthetic_queries.keywords import Keywords
 from assets.synthetic_queries.params import SyntheticQueriesParams
 from assets.synthetic_queries.words import holds, misspell, telling, title_forms, words
 
-ATTEMPTS = 20  # a query that is the full title, or a second time the same, is made anew
+# A query that holds the full title or comes a second time is made anew, at last without title.
+ATTEMPTS, BY_TITLE = 20, 15
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ class AttributesGenerator(Generator):
             first = self._draw(item_id, "turn").randrange(len(self._turns))
             seen: set[str] = set()
             for number in range(self._params.queries_per_item):
-                kind = _possible(self._turns[(first + number) % len(self._turns)], known)
+                turn = _possible(self._turns[(first + number) % len(self._turns)], known)
                 for attempt in range(ATTEMPTS):
+                    kind = turn if attempt < BY_TITLE else "descriptive"
                     draw = self._draw(item_id, number, attempt)
                     query = self._query(kind, known, draw)[: self._params.most_words]
                     text = " ".join(query)
@@ -115,7 +117,8 @@ class AttributesGenerator(Generator):
         if not known.titles:
             return []
         title = known.titles[0]
-        return self._typed([draw.choice(telling(title))], draw, always=len(title) == 1)
+        told = self._typed([draw.choice(telling(title))], draw, always=len(title) == 1)
+        return [] if told == title else told
 
     def _some_facets(self, known: Known, draw: random.Random, most: int) -> list[str]:
         chosen = draw.sample(known.facets, min(most, len(known.facets)))

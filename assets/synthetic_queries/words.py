@@ -78,19 +78,16 @@ def misspell(word: str, draw: random.Random) -> str:
     """
     if len(word) < 3 or not word.isalpha():
         return word
-    for _ in range(8):
-        place = draw.randrange(1, len(word))
-        head, letter, tail = word[:place], word[place], word[place + 1 :]
-        slips = (
-            head[:-1] + letter + head[-1] + tail if place > 1 else word,
-            head + tail,
-            head + letter + letter + tail,
-            head + draw.choice(NEIGHBOURS.get(letter, letter)) + tail,
-        )
-        slipped = draw.choice(slips)
-        if slipped != word:
-            return slipped
-    return word
+    place = draw.randrange(1, len(word))
+    head, letter, tail = word[:place], word[place], word[place + 1 :]
+    slips = [
+        head + tail,
+        head + letter + letter + tail,
+        head + draw.choice(NEIGHBOURS.get(letter, letter)) + tail,
+    ]
+    if place > 1:
+        slips.append(head[:-1] + letter + head[-1] + tail)
+    return draw.choice([slip for slip in slips if slip != word])
 
 
 def _lower(text: str) -> str:
