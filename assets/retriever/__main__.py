@@ -1,0 +1,83 @@
+"""Train the retriever: ``python -m assets.retriever``."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pandas as pd
+
+from assets.bi_encoder.artifact import BiEncoder
+from assets.codebooks.artifact import Codebooks
+from assets.embeddings.artifact import Embeddings
+from assets.interactions.artifact import Interactions
+from assets.quality_gate.artifact import Verdict
+from assets.retriever.artifact import WHY_NOT, Retriever
+from assets.retriever.buckets import Buckets
+from assets.retriever.examples import read_examples
+from assets.retriever.figures import draw_training
+from assets.retriever.params import RetrieverParams
+from assets.retriever.training import train
+from assets.retriever.validation import Validation
+from assets.semantic_ids.artifact import SemanticIds
+from assets.stage import Run, run_stage
+from assets.synthetic_queries.artifact import SyntheticQueries
+
+
+def main(run: Run[RetrieverParams]) -> None:
+    """Learn to write the SIDs that answer a query or go on from a history."""
+    ids = SemanticIds.load(run.input("semantic_ids"))
+    Verdict.load(run.input("quality_gate")).require(ids.version)
+
+    device = run.machine.torch_device()
+    data = Interactions.load(run.input("interactions"))
+    queries = SyntheticQueries.load(run.input("synthetic_queries"))
+    codebooks = Codebooks.load(run.input("codebooks"))
+    encoder = BiEncoder.load(run.input("bi_encoder"), device)
+    embeddings = Embeddings.load(run.input("embeddings"))
+
+    buckets = Buckets.of(ids.codes, data.popularity().reindex(pd.Index(ids.item_ids)).to_numpy())
+    examples = read_examples(buckets.leaf_of, data, queries, encoder, embeddings)
+    for task in set(WHY_NOT) - set(examples.tasks):
+        run.say(f"does not learn to {task}: {WHY_NOT[task]}.")
+    retriever = Retriever.untrained(
+        run.params, ids, buckets, codebooks, encoder, embeddings, data, examples.tasks, device
+    )
+    validation = Validation.sample(
+        queries.tasks("validation"),
+        data.sessions("validation"),
+        run.params.check_queries,
+        run.params.seed,
+    )
+    looks: list[dict[str, float]] = []
+    best = (-math.inf, retriever.model.state_dict())
+
+    def look(step: int) -> None:
+        nonlocal best
+        numbers = validation.measure(retriever)
+        run.say(f"after {step} steps " + ", ".join(f"{k} {v:.3f}" for k, v in numbers.items()))
+        looks.append({"step": step, **numbers})
+        score = validation.score(numbers)
+        if score >= best[0]:
+            best = (score, copy.deepcopy(retriever.model.state_dict()))
+
+    curve = train(retriever, examples, run.params, look)
+    retriever.model.load_state_dict(best[1])
+
+    retriever.save(run.folder)
+    pd.DataFrame(curve).to_csv(run.folder / "training.csv", index=False, float_format="%.5g")
+    draw_training(examples.tasks, curve, looks, run.folder / "training.png")
+    kept = max(looks, key=lambda row: (validation.score(row), row["step"]))
+    run.report(
+        {
+            **kept,
+            "parameters": sum(weights.numel() for weights in retriever.model.parameters()),
+            "sids": len(buckets.sids),
+            **{f"guide_{level}": weight for level, weight in enumerate(retriever.model.guides())},
+            "validation": looks,
+        }
+    )
+
+
+if __name__ == "__main__":
+    run_stage("retriever", RetrieverParams, main)

@@ -1,0 +1,426 @@
+"""What the stage ``retriever`` hands over: search and recommendation in five lines.
+
+::
+
+    from assets.retriever.artifact import Retriever
+
+    retriever = Retriever.load("data")
+    retriever.search("space opera with robots", k=10)
+    retriever.recommend(["260", "1196"], k=10)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from assets.bi_encoder.artifact import BiEncoder
+from assets.codebooks.artifact import Codebooks
+from assets.embeddings.artifact import Embeddings
+from assets.interactions.artifact import Interactions, normalised
+from assets.retriever.beam_search import beam_search, dead_nodes
+from assets.retriever.buckets import Buckets
+from assets.retriever.model import RetrieverModel
+from assets.retriever.params import RetrieverParams
+from assets.retriever.sequences import recommend_prompts
+from assets.retriever.trie import Trie
+from assets.retriever.vocabulary import Vocabulary
+from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.stage import Machine, UserError, read_json, write_json
+
+ROWS_AT_ONCE = 64  # bounds the memory of a batch of searches
+WHY_NOT = {
+    "search": "there were no train queries",
+    "recommend": "there were no train interactions",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One answer.
+
+    Attributes:
+        item_id: The item.
+        title: Its title, or its text where it has none.
+        sid: Its Semantic ID, such as ``<a_12><b_200><c_7>``.
+        score: Cosine similarity of query and item where the beam was re-ranked, otherwise the log
+            probability of the SID. The higher the better.
+    """
+
+    item_id: str
+    title: str
+    sid: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Beams:
+    """What a batch of beam searches found.
+
+    Attributes:
+        leaves: (rows, beams) int32 rows of ``Retriever.sids``, best first, -1 where there is none.
+        scores: (rows, beams) float32 log probabilities, -inf where there is none.
+        excluded: (exclusions,) int64 ``row * items + item row`` of what may not be shown: the
+            history's items, some of whose SIDs other items share.
+    """
+
+    leaves: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    excluded: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """A trained model over one catalogue. Make one with :meth:`load`.
+
+    Attributes:
+        model: The model.
+        ids: The Semantic IDs of all items.
+        buckets: The distinct SIDs and the rows of `item_ids` under each, in the order shown.
+        codebooks: They give the space of the guide.
+        encoder: Encodes queries.
+        vectors: (items, dim) float32, what re-ranking compares with.
+        titles: (items,) text.
+        history: Items of a history that are read.
+        beams: Beams of an answer.
+        reranks: Whether :meth:`search` re-ranks unless told otherwise.
+        tasks: ``search`` and ``recommend``, as far as there was data to learn them.
+    """
+
+    model: RetrieverModel
+    ids: SemanticIds
+    buckets: Buckets
+    codebooks: Codebooks
+    encoder: BiEncoder
+    vectors: NDArray[np.float32]
+    titles: NDArray[np.object_]
+    history: int
+    beams: int
+    reranks: bool
+    tasks: tuple[str, ...]
+
+    @classmethod
+    def untrained(
+        cls,
+        params: RetrieverParams,
+        ids: SemanticIds,
+        buckets: Buckets,
+        codebooks: Codebooks,
+        encoder: BiEncoder,
+        embeddings: Embeddings,
+        data: Interactions,
+        tasks: Sequence[str],
+        device: str,
+    ) -> Retriever:
+        """Make a retriever that has yet to learn `tasks`."""
+        vocabulary = Vocabulary.of(ids.sizes, params.search_prompt, params.recommend_prompt)
+        books = codebooks.quantizer.codebooks
+        model = RetrieverModel.create(params, vocabulary, books, encoder.dim)
+        return cls(
+            model=model.to(device),
+            ids=ids,
+            buckets=buckets,
+            codebooks=codebooks,
+            encoder=encoder,
+            vectors=embeddings.text,
+            titles=titles_of(data),
+            history=params.history,
+            beams=params.beams,
+            reranks=params.rerank,
+            tasks=tuple(tasks),
+        )
+
+    @classmethod
+    def load(cls, root: Path | str = "data", device: str = "auto") -> Retriever:
+        """Load a retriever.
+
+        Args:
+            root: ``data``, or the folder of a release, which has the same layout.
+            device: ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            UserError: Something is missing, or the IDs are not those the model was trained on.
+        """
+        root = Path(root)
+        folder = root / "retriever"
+        if not (folder / "manifest.json").is_file():
+            raise UserError(f"{folder} holds no retriever: run `dvc repro retriever` first.")
+        device = Machine(device=device).torch_device()
+        manifest = read_json(folder / "manifest.json")
+        ids = SemanticIds.load(root / "semantic_ids")
+        if ids.version != manifest["sid_version"]:
+            raise UserError(
+                f"{folder} was trained on SID version {manifest['sid_version'][:12]}, but "
+                f"{root / 'semantic_ids'} holds {ids.version[:12]}: run `dvc repro retriever`."
+            )
+        codebooks = Codebooks.load(root / "codebooks")
+        vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        model = RetrieverModel.load(folder, vocabulary, codebooks.quantizer.codebooks)
+        return cls(
+            model=model.to(device),
+            ids=ids,
+            buckets=Buckets.load(folder / "buckets.safetensors"),
+            codebooks=codebooks,
+            encoder=BiEncoder.load(root / "bi_encoder", device),
+            vectors=Embeddings.load(root / "embeddings").text,
+            titles=titles_of(Interactions.load(root / "interactions")),
+            history=manifest["history"],
+            beams=manifest["beams"],
+            reranks=manifest["rerank"],
+            tasks=tuple(manifest["tasks"]),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the model, ``vocabulary.json``, ``buckets.safetensors`` and ``manifest.json``."""
+        self.model.save(folder)
+        vocabulary = self.model.vocabulary
+        vocabulary.save(folder / "vocabulary.json")
+        self.buckets.save(folder / "buckets.safetensors")
+        manifest = {
+            "sid_version": self.ids.version,
+            "codebook_version": self.codebooks.version,
+            "model_version": self.encoder.manifest["model_version"],
+            "tasks": self.tasks,
+            "search_prompt": vocabulary.search_prompt,
+            "recommend_prompt": vocabulary.recommend_prompt,
+            "query_tokens": self.model.query_tokens,
+            "history": self.history,
+            "beams": self.beams,
+            "rerank": self.reranks,
+        }
+        write_json(folder / "manifest.json", manifest)
+
+    def search(self, query: str, k: int = 10, rerank: bool | None = None) -> list[Result]:
+        """Return the items that answer a query best.
+
+        Args:
+            query: A few words.
+            k: Most items.
+            rerank: Whether to order the beam's items by the bi-encoder's similarity; None leaves it
+                to the params.
+
+        Raises:
+            UserError: An empty query, or a model that has not learnt to search.
+        """
+        if not query.strip():
+            raise UserError("the query is empty: give it a few words.")
+        self._must_know("search")
+        vectors = self._encode([query], None)
+        beams = self._search(vectors, max(self.beams, k))
+        if rerank if rerank is not None else self.reranks:
+            _, items, similarity = self._most_similar(vectors, beams)
+            return self._results(items[:k], similarity[:k])
+        return self._by_probability(beams, k)
+
+    def recommend(self, history: Sequence[str], k: int = 10) -> list[Result]:
+        """Return the items that go on from a history, none of which is in it.
+
+        Args:
+            history: Item ids, oldest first.
+            k: Most items.
+
+        Raises:
+            UserError: An unknown item, or a model that has not learnt to recommend.
+        """
+        return self._by_probability(self.recommend_beams([history], beams=max(self.beams, k)), k)
+
+    def search_beams(
+        self, queries: Sequence[str], *, cache: Path | None = None, beams: int | None = None
+    ) -> Beams:
+        """Search for many queries.
+
+        Args:
+            queries: The queries.
+            cache: ``data/cache`` to reuse and keep query vectors.
+            beams: Beams per query; None takes the params'.
+        """
+        self._must_know("search")
+        return self._search(self._encode(queries, cache), beams or self.beams)
+
+    def recommend_beams(
+        self, histories: Sequence[Sequence[str]], *, beams: int | None = None
+    ) -> Beams:
+        """Recommend for many histories of item ids, oldest first.
+
+        Raises:
+            UserError: An unknown item.
+        """
+        self._must_know("recommend")
+        items = [self.rows(history) for history in histories]
+        found = []
+        for start in range(0, len(items), ROWS_AT_ONCE):
+            chunk = items[start : start + ROWS_AT_ONCE]
+            tokens, mask = recommend_prompts(
+                [self.buckets.leaf_of[rows] for rows in chunk], self.tokens, self.history
+            )
+            with torch.inference_mode():
+                prompt = self.model.embed(self._tensor(tokens))
+            row, item = _exclusions(chunk)
+            dead = dead_nodes(
+                self.trie,
+                self._tensor(self.buckets.sizes),
+                self._tensor(self.buckets.leaf_of),
+                self._tensor(row),
+                self._tensor(item),
+            )
+            found.append(
+                beam_search(
+                    self.model,
+                    self.trie,
+                    prompt,
+                    beams or self.beams,
+                    prompt_mask=self._tensor(mask),
+                    dead=dead,
+                )
+            )
+        row, item = _exclusions(items)
+        return _gathered(found, np.unique(row * len(self.item_ids) + item))
+
+    def rank(self, beams: Beams, k: int) -> NDArray[np.int64]:
+        """Return the items of beams: (rows, k) rows of `item_ids`, -1 where there are fewer."""
+        row, item = self._shown(beams)
+        return _first(row, item, len(beams.leaves), k)
+
+    def rerank(
+        self, queries: Sequence[str], beams: Beams, k: int, *, cache: Path | None = None
+    ) -> NDArray[np.int64]:
+        """Return the items of beams, the most similar to their query first; shape as :meth:`rank`.
+
+        Args:
+            queries: The queries of the beams.
+            beams: From :meth:`search_beams`.
+            k: Items per query.
+            cache: ``data/cache`` to reuse and keep query vectors.
+        """
+        row, item, _ = self._most_similar(self._encode(queries, cache), beams)
+        return _first(row, item, len(beams.leaves), k)
+
+    @property
+    def sids(self) -> NDArray[np.int32]:
+        """(leaves, levels) the distinct SIDs in ascending order."""
+        return self.buckets.sids
+
+    @property
+    def item_ids(self) -> NDArray[np.object_]:
+        """(items,) ids of all items, ascending; every row number speaks of this order."""
+        return self.ids.item_ids
+
+    @cached_property
+    def trie(self) -> Trie:
+        """All SIDs, on the model's device."""
+        return Trie.build(self.sids, self.model.device)
+
+    @cached_property
+    def tokens(self) -> NDArray[np.int64]:
+        """(leaves, levels) token ids of every SID."""
+        return self.model.vocabulary.encode(self.sids)
+
+    def latent(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map (n, dim) query vectors to the space of the codebooks."""
+        return np.ascontiguousarray(self.codebooks.quantizer.latent(vectors), dtype=np.float32)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item_id: row for row, item_id in enumerate(self.item_ids)}
+
+    def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device)
+
+    def _encode(self, queries: Sequence[str], cache: Path | None) -> NDArray[np.float32]:
+        return self.encoder.encode([normalised(query) for query in queries], cache=cache)
+
+    def _must_know(self, task: str) -> None:
+        if task not in self.tasks:
+            raise UserError(f"the retriever has not learnt to {task}: {WHY_NOT[task]}.")
+
+    def rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the rows of items.
+
+        Raises:
+            UserError: An unknown item.
+        """
+        unknown = [item_id for item_id in item_ids if item_id not in self._row_of]
+        if unknown:
+            raise UserError(f"unknown item `{unknown[0]}`: no such item_id in the catalogue.")
+        return np.array([self._row_of[item_id] for item_id in item_ids], dtype=np.int64)
+
+    def _search(self, vectors: NDArray[np.float32], beams: int) -> Beams:
+        latent = self.latent(vectors)
+        found = []
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            with torch.inference_mode():
+                prompt = self.model.search_prompt(self._tensor(vectors[rows]))
+            guide = self._tensor(latent[rows])
+            found.append(beam_search(self.model, self.trie, prompt, beams, latent=guide))
+        return _gathered(found, np.empty(0, np.int64))
+
+    def _most_similar(
+        self, vectors: NDArray[np.float32], beams: Beams
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Return row, item and similarity of all items of the beams, the most similar first."""
+        row, item = self._shown(beams)
+        similarity = np.einsum("nd,nd->n", vectors[row], self.vectors[item])
+        order = np.lexsort((-similarity, row))
+        return row, item[order], similarity[order]
+
+    def _shown(self, beams: Beams) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        row, item = self.buckets.expand(beams.leaves)
+        keep = ~np.isin(row * len(self.item_ids) + item, beams.excluded)
+        return row[keep], item[keep]
+
+    def _by_probability(self, beams: Beams, k: int) -> list[Result]:
+        _, items = self._shown(beams)
+        score_of = dict(zip(beams.leaves[0].tolist(), beams.scores[0].tolist(), strict=True))
+        return self._results(
+            items[:k], [score_of[leaf] for leaf in self.buckets.leaf_of[items[:k]]]
+        )
+
+    def _results(
+        self, items: NDArray[np.int64], scores: Iterable[float] | NDArray[np.float32]
+    ) -> list[Result]:
+        return [
+            Result(
+                str(self.item_ids[item]),
+                str(self.titles[item]),
+                sid_text(self.ids.codes[item]),
+                float(score),
+            )
+            for item, score in zip(items, scores, strict=True)
+        ]
+
+
+def titles_of(data: Interactions) -> NDArray[np.object_]:
+    """Return what every item is called: its title, or its text where it has none."""
+    return data.items["title"].fillna(data.items["text"]).to_numpy(dtype=object)
+
+
+def _exclusions(
+    items: Sequence[NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Flatten the items of each row into (row, item)."""
+    row = np.repeat(np.arange(len(items)), [len(rows) for rows in items])
+    return row, np.concatenate([*items, np.empty(0, np.int64)])
+
+
+def _first(row: NDArray[np.int64], item: NDArray[np.int64], rows: int, k: int) -> NDArray[np.int64]:
+    """Stack the first k items of each row; `row` ascends. (rows, k), -1 where there are fewer."""
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    keep = place < k
+    out = np.full((rows, k), -1, dtype=np.int64)
+    out[row[keep], place[keep]] = item[keep]
+    return out
+
+
+def _gathered(
+    found: Sequence[tuple[torch.Tensor, torch.Tensor]], excluded: NDArray[np.int64]
+) -> Beams:
+    leaves, scores = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    return Beams(leaves.astype(np.int32), scores, excluded)

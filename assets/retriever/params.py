@@ -1,0 +1,50 @@
+"""Params of the stage ``retriever``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from assets.stage import Params
+
+
+class RetrieverParams(Params):
+    """What the language model is like, how it is trained and how it answers."""
+
+    search_prompt: str = Field("search:", min_length=1, description="Token that opens a search.")
+    recommend_prompt: str = Field(
+        "recommend:", min_length=1, description="Token that opens a recommendation."
+    )
+    hidden: int = Field(128, ge=8, description="Width of the model.")
+    layers: int = Field(4, ge=1, description="Number of layers.")
+    heads: int = Field(4, ge=1, description="Attention heads per layer; divides `hidden`.")
+    feed_forward: int = Field(384, ge=8, description="Width of the feed-forward layers.")
+    query_tokens: int = Field(
+        2, ge=1, description="Soft tokens made of the bi-encoder's query vector."
+    )
+    history: int = Field(20, ge=1, description="Items of a history that are read, the last ones.")
+    steps: int = Field(800, ge=1, description="Optimiser steps.")
+    recommend_batch: int = Field(64, ge=1, description="Windows of histories per step.")
+    search_batch: int = Field(512, ge=1, description="Queries per step, documents included.")
+    recommend_weight: float = Field(1.0, gt=0, description="Weight of recommendation's loss.")
+    search_weight: float = Field(1.0, gt=0, description="Weight of search's loss.")
+    document_share: float = Field(
+        0.4, ge=0, lt=1, description="Share of a step's queries that are documents' own vectors."
+    )
+    noise: float = Field(
+        0.3, ge=0, description="Length of the random vector added to query vectors of length 1."
+    )
+    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    warmup_steps: int = Field(60, ge=0, description="Steps of linear warm-up; cosine follows.")
+    half_precision: bool = Field(True, description="Train in bfloat16 autocast.")
+    beams: int = Field(60, ge=1, description="Beams of an answer.")
+    rerank: bool = Field(
+        True,
+        description="Whether `.search` orders the beam's items by the bi-encoder's similarity.",
+    )
+    check_every: int = Field(
+        200, ge=1, description="Steps between two looks at validation; the best one is kept."
+    )
+    check_queries: int = Field(
+        1000, ge=1, description="Most queries, and most sessions, of validation that are looked at."
+    )
