@@ -116,14 +116,13 @@ def releases(as_json: AsJson = False) -> None:
         print("nothing is released yet: `sidmill run` builds everything and publishes it")
     else:
         print_table(
-            ["", "release", "published", "search recall@10", "recommendation recall@10"],
+            ["", "release", "published", *(f"{task}\nrecall@10" for task in store.RECALL)],
             [
                 [
                     "current" if row["current"] else "",
                     row["name"],
                     row["created"],
-                    row["metrics"].get("search"),
-                    row["metrics"].get("recommendation"),
+                    *(row["metrics"].get(task) for task in store.RECALL),
                 ]
                 for row in rows
             ],
@@ -165,7 +164,7 @@ def status(as_json: AsJson = False) -> None:
         print_json({"stale": stale, "release": entry, "released": released})
         return
     rows = [
-        [name, "out of date" if name in stale else "up to date", "; ".join(stale.get(name, []))]
+        [name, "out of date" if name in stale else "up to date", _reasons(stale.get(name, []))]
         for name in pipeline.stages
     ]
     print_table(["asset", "state", "why"], rows)
@@ -176,6 +175,8 @@ def status(as_json: AsJson = False) -> None:
         print(f"released: {release.name}, published {release.created}; {also}")
     if stale:
         print("`sidmill run` brings everything up to date and publishes it")
+    elif not released:
+        print("`sidmill publish` releases what data/ holds")
 
 
 @app.command(rich_help_panel=BUILD)
@@ -320,6 +321,13 @@ def _root() -> Path:
     raise UserError(
         f"no project in {here} or above it: go to the folder with params.yaml and dvc.yaml."
     )
+
+
+def _reasons(found: Sequence[str]) -> str:
+    """Put reasons on one line, those that come from upstream together at the end."""
+    own = [reason for reason in found if not reason.startswith("follows ")]
+    after = [reason.removeprefix("follows ") for reason in found if reason not in own]
+    return "; ".join([*own, *(["follows " + ", ".join(after)] if after else [])])
 
 
 def _stop(*_: object) -> NoReturn:

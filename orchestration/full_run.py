@@ -32,7 +32,7 @@ BEGINNINGS: dict[re.Pattern[str], Outcome] = {
 # What DVC tells its own users; `sidmill run` says it better or needs none of it.
 DVC_TALK = re.compile(
     r"> |(Generating|Updating) lock file|Use `dvc push`|Data and pipelines are up to date"
-    r"|To track the changes|To enable auto staging|\s*git add |\s*dvc config "
+    r"|ERROR: failed to reproduce|To track the changes|To enable auto staging|\s*git add |\s*dvc config "
 )
 LAST_WORDS = 12
 
@@ -127,7 +127,7 @@ def build(root: Path, console: Console) -> list[StageRun]:
                 repro(root, leaf, watcher.take, single_item=False)
     except StageFailedError as failure:
         name = watcher.doing.name if watcher.doing else failure.stage
-        raise UserError(_why(root, name, failure, started) + " " + still_answers(root)) from failure
+        raise UserError(_why(root, name, failure, started) + still_answers(root)) from failure
     return watcher.done
 
 

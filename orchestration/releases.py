@@ -35,6 +35,7 @@ from orchestration.dvc_pipeline import Pipeline
 NAME = re.compile(r"r(\d+)-[0-9a-f]{8}")
 RECALL = {
     "search": "search.retriever.recall@10",
+    "re-ranked search": "search.retriever_reranked.recall@10",
     "recommendation": "recommendation.retriever.recall@10",
 }
 

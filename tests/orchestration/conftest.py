@@ -14,7 +14,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from orchestration.definitions import build_definitions
+from assets.quality_gate.artifact import Outcome, Verdict
+from assets.semantic_ids.artifact import SemanticIds
 from orchestration.dvc_pipeline import Pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,8 @@ class Workshop:
 
     def dagster(self, instance: dg.DagsterInstance, *stages: str) -> dg.ExecuteInProcessResult:
         """Materialise the assets of stages (all but the release by default)."""
+        from orchestration.definitions import build_definitions
+
         job = build_definitions(self.root).resolve_implicit_global_asset_job_def()
         return job.execute_in_process(
             instance=instance,
@@ -187,3 +190,91 @@ def house(project, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     done = workshop.dvc("commit", "--force", "--with-deps", "quality_gate")
     assert done.returncode == 0, done.stdout + done.stderr
     return workshop
+
+
+@dataclass
+class Shop(Workshop):
+    """A project whose stages copy ready-made assets from made/: quick, and they fit together.
+
+    It lies in a plain folder without git. The tables and IDs are real; of the retriever and the
+    metrics there is just what a release looks at.
+    """
+
+    def change(self, file: str, content: object) -> None:
+        """Change a JSON file of a ready-made asset, key by key."""
+        path = self.root / "made" / file
+        old = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps(old | content))
+
+    def measured(self, **recalls: float) -> None:
+        """Change recall@10 of tasks."""
+        report = {f"{task}.retriever.recall@10": value for task, value in recalls.items()}
+        self.change("metrics/report.json", report)
+
+    def rebuild(self) -> None:
+        """Bring the assets up to date, without a release."""
+        done = self.dvc("repro")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def sidmill(self, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
+        """Run the command line as its user does."""
+        return subprocess.run(
+            [sys.executable, "-c", "from orchestration.cli import main; main()", *words],
+            check=False,
+            **{"cwd": self.root, "capture_output": True, "text": True} | more,
+        )
+
+
+SHOP_STAGES = {
+    "interactions": [],
+    "codebooks": ["interactions"],
+    "semantic_ids": ["codebooks"],
+    "quality_gate": ["semantic_ids"],
+    "retriever": ["quality_gate"],
+    "metrics": ["retriever"],
+}
+
+
+@pytest.fixture(scope="session")
+def shop_template(project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop, built and never published."""
+    project.make("semantic_ids")
+    root = tmp_path_factory.mktemp("shop")
+    for name in SHOP_STAGES:
+        made = project.folder / "data" / name
+        if name in project.made:
+            shutil.copytree(made, root / "made" / name)
+        else:
+            (root / "made" / name).mkdir()
+    version = SemanticIds.load(root / "made" / "semantic_ids").version
+    outcome = Outcome("gini_raw", "", 0.2, None, 0.6, "critical", True, True)
+    Verdict(version, [outcome]).save(root / "made" / "quality_gate")
+    shop = Shop(root)
+    shop.change("retriever/manifest.json", {"sid_version": version})
+    row = {"task": "search", "method": "retriever", "recall@10": 0.3, "low": 0.2, "high": 0.4}
+    shop.change("metrics/report.json", {"table": [row], "skipped": []})
+    shop.measured(search=0.3, recommendation=0.08)
+    stages = {
+        name: {
+            # Like the gate's stage, which leaves its verdict and fails.
+            "cmd": f"echo {name}: copied && cp -r made/{name} data/{name} && test ! -e fail-{name}",
+            "deps": [f"made/{name}", *(f"data/{other}" for other in upstream)],
+            "outs": [f"data/{name}"],
+        }
+        for name, upstream in SHOP_STAGES.items()
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    (root / "params.yaml").write_text(yaml.safe_dump({"release": params["release"]}))
+    (root / "data").mkdir()
+    (root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc")
+    (root / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    shop.rebuild()
+    return root
+
+
+@pytest.fixture
+def shop(shop_template: Path, tmp_path: Path) -> Shop:
+    """The shop, built and never published."""
+    return Shop(shutil.copytree(shop_template, tmp_path / "shop"))
