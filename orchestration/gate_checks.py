@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from assets.quality_gate.expectations import EXPECTATIONS
@@ -34,14 +35,23 @@ def check_specs() -> list[dg.AssetCheckSpec]:
 def check_results(root: Path) -> Iterator[dg.AssetCheckResult]:
     """Yield one result per row of the verdict that lies in ``data/quality_gate``."""
     for outcome in Verdict.load(root / "data" / GATE).outcomes:
-        yield dg.AssetCheckResult(
-            asset_key=GATE,
-            check_name=outcome.expectation,
-            passed=outcome.passed,
-            severity=SEVERITIES[outcome.severity],
-            description=outcome.sentence(),
-            metadata=_metadata(outcome),
-        )
+        yield dg.AssetCheckResult(check_name=outcome.expectation, **_content(outcome))
+
+
+def check_evaluations(root: Path) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield the same rows as events, for a verdict that was reached outside Dagster."""
+    for outcome in Verdict.load(root / "data" / GATE).outcomes:
+        yield dg.AssetCheckEvaluation(check_name=outcome.expectation, **_content(outcome))
+
+
+def _content(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "asset_key": dg.AssetKey(GATE),
+        "passed": outcome.passed,
+        "severity": SEVERITIES[outcome.severity],
+        "description": outcome.sentence(),
+        "metadata": _metadata(outcome),
+    }
 
 
 def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue]:

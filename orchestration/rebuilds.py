@@ -9,8 +9,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration import gate_checks
 from orchestration.dvc_pipeline import Lock, Pipeline
-from orchestration.stage_assets import stage_metadata
+from orchestration.releases import current
+from orchestration.stage_assets import RELEASE_CODE_VERSION, release_metadata, stage_metadata
 
 INCOMING = "data/incoming"
 UNFINISHED = [
@@ -69,7 +71,7 @@ def incoming_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
 
 
 def repro_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
-    """Make the sensor that enters what plain ``dvc repro`` made into Dagster's history.
+    """Make the sensor that enters what plain ``dvc repro`` and ``sidmill`` did into the history.
 
     It compares the hashes in dvc.lock with the latest materialisation of each asset, of its output
     and of its inputs: a stage that was run again with the same result on new inputs counts too, or
@@ -80,7 +82,7 @@ def repro_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
         name="dvc_repro",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Shows work that was done by plain `dvc repro`.",
+        description="Shows work that was done by plain `dvc repro` and `sidmill`.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         # A run in progress records its own stages, and DVC writes the lock before it does.
@@ -88,39 +90,57 @@ def repro_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
         if context.instance.get_run_records(unfinished, limit=1):
             return dg.SkipReason("A run is in progress.")
         locks = pipeline.lock()
-        latest = context.instance.get_latest_data_version_record
-        events = []
+        events: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
         for name, lock in locks.items():
-            stage, tags = pipeline.stages[name], _tags(lock)
-            record = latest(dg.AssetKey(name))
-            known = (record.event_log_entry.tags if record else None) or {}
-            if all(known.get(tag) == value for tag, value in tags.items()):
+            if _is_known(context.instance, name, lock):
                 continue
+            stage = pipeline.stages[name]
             events.append(
                 dg.AssetMaterialization(
                     asset_key=name,
                     description="Made by `dvc repro`.",
                     metadata=stage_metadata(pipeline, stage),
-                    tags={**tags, **_provenance(lock, pipeline.code_version(stage))},
+                    tags=_tags(lock, pipeline.code_version(stage)),
                 )
             )
+            if name == gate_checks.GATE:
+                events += gate_checks.check_evaluations(pipeline.root)
+        release = current(pipeline.root)
+        if release and set(pipeline.leaves()) <= set(release.assets):
+            made_of = {name: release.assets[name] for name in pipeline.leaves()}
+            lock = Lock(release.name, made_of)
+            if not _is_known(context.instance, "release", lock):
+                events.append(
+                    dg.AssetMaterialization(
+                        asset_key="release",
+                        description="Published or moved to by `sidmill`.",
+                        metadata=release_metadata(release),
+                        tags=_tags(lock, RELEASE_CODE_VERSION),
+                    )
+                )
         if not events:
-            return dg.SkipReason("Everything in dvc.lock is known.")
+            return dg.SkipReason("Everything that was done is known.")
         return dg.SensorResult(asset_events=events)
 
     return watch
 
 
-def _tags(lock: Lock) -> dict[str, str]:
+def _versions(lock: Lock) -> dict[str, str]:
     """Return the tags under which Dagster keeps the data versions of an asset and its inputs."""
     inputs = {f"dagster/input_data_version/{name}": md5 for name, md5 in lock.inputs.items()}
     return {"dagster/data_version": lock.output, **inputs}
 
 
-def _provenance(lock: Lock, code_version: str) -> dict[str, str]:
-    """Return the tags without which Dagster compares times instead of versions."""
+def _is_known(instance: dg.DagsterInstance, name: str, lock: Lock) -> bool:
+    record = instance.get_latest_data_version_record(dg.AssetKey(name))
+    tags = (record.event_log_entry.tags if record else None) or {}
+    return all(tags.get(tag) == value for tag, value in _versions(lock).items())
+
+
+def _tags(lock: Lock, code_version: str) -> dict[str, str]:
+    """Return the tags of an event; without the last two Dagster compares times, not versions."""
     pointers = {f"dagster/input_event_pointer/{name}": "NULL" for name in lock.inputs}
-    return {"dagster/code_version": code_version, **pointers}
+    return {**_versions(lock), "dagster/code_version": code_version, **pointers}
 
 
 def _listing(folder: Path) -> str:

@@ -16,9 +16,11 @@ import dagster as dg
 
 from orchestration import gate_checks
 from orchestration.dvc_pipeline import Pipeline, Stage, StageFailedError, repro
+from orchestration.releases import PublishError, Release, publish
 
 MOST_ROWS = 50
 MOST_FIGURE_BYTES = 500_000
+RELEASE_CODE_VERSION = "1"
 
 
 def stage_asset(pipeline: Pipeline, stage: Stage) -> dg.AssetsDefinition:
@@ -68,26 +70,31 @@ def release_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         name="release",
         deps=pipeline.leaves(),
         group_name="release",
+        code_version=RELEASE_CODE_VERSION,
         description="What is used: a copy of every asset, published once all of it fits together.",
     )
     def materialise(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from orchestration.releases import PublishError, publish
-
         try:
             release = publish(pipeline.root)
         except PublishError as refusal:
             raise dg.Failure(description=str(refusal), allow_retries=False) from None
         context.log.info("published %s", release.name)
         return dg.MaterializeResult(
-            metadata={
-                "release": release.name,
-                "sid_version": release.sid_version,
-                "folder": dg.MetadataValue.path(str(release.folder)),
-            },
+            metadata=release_metadata(release),
             data_version=dg.DataVersion(release.name),
         )
 
     return materialise
+
+
+def release_metadata(release: Release) -> dict[str, Any]:
+    """Collect what people want to know of a release."""
+    return {
+        "release": release.name,
+        "sid_version": release.sid_version,
+        "folder": dg.MetadataValue.path(str(release.folder)),
+        **{f"{task} recall@10": float(value) for task, value in release.metrics.items()},
+    }
 
 
 def stage_metadata(pipeline: Pipeline, stage: Stage) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def stage_metadata(pipeline: Pipeline, stage: Stage) -> dict[str, Any]:
         stage: The stage; its folder may lack any of these files.
     """
     folder = _folder(pipeline, stage)
-    figures = {file.stem: _figure(file) for file in sorted(folder.glob("*.png"))}
+    figures = {file.name: _figure(file) for file in sorted(folder.glob("*.png"))}
     pages = {
         file.name: dg.MetadataValue.path(str(file.resolve()))
         for file in sorted(folder.glob("*.html"))

@@ -38,6 +38,12 @@ def look(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str 
     return found
 
 
+def made(found: dg.SensorResult) -> list[str]:
+    """Assets that a sensor entered as made, in its order."""
+    events = [e for e in found.asset_events if isinstance(e, dg.AssetMaterialization)]
+    return [event.asset_key.to_user_string() for event in events]
+
+
 def not_fresh(workshop, instance: dg.DagsterInstance) -> list[str]:
     graph = build_definitions(workshop.root).resolve_asset_graph()
     resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
@@ -65,7 +71,7 @@ def test_dagster_shows_what_dvc_and_the_stage_recorded(fresh_toy, instance):
     assert asset.tags["dagster/data_version"] == fresh_toy.pipeline.lock()["embeddings"].output
     assert (shown["dvc"], shown["lines"], shown["share"], shown["word"]) == ("ran", 2, 0.5, "yes")
     assert shown["table"] == "| level | used |\n| --- | --- |\n| a\\|b | 0.25 |"
-    assert shown["usage"].startswith("![usage](data:image/png;base64,iVBOR")
+    assert shown["usage.png"].startswith("![usage](data:image/png;base64,iVBOR")
     assert shown["seconds"] >= 0
     assert shown["peak_memory_mb"] > 10
     assert "none" not in shown
@@ -174,15 +180,17 @@ def test_work_done_by_dvc_shows_up_in_dagster_once(toy, instance):
     sensor = repro_sensor(toy.pipeline)
     stages = list(toy.pipeline.stages)
     found = look(sensor, instance)
-    assert [event.asset_key.to_user_string() for event in found.asset_events] == stages
+    assert made(found) == stages
     assert latest(instance, "embeddings").metadata["lines"].value == 2
+    checks = [e for e in found.asset_events if isinstance(e, dg.AssetCheckEvaluation)]
+    assert [check.check_name for check in checks] == [e.name for e in EXPECTATIONS]
     assert not_fresh(toy, instance) == []
     assert look(sensor, instance).asset_events == []
     toy.set("codebooks", times=3)
     assert toy.dvc("repro").returncode == 0
     found = look(repro_sensor(toy.pipeline), instance)
     # The gate's verdict names other numbers, so that even the retriever's input changed.
-    assert [event.asset_key.to_user_string() for event in found.asset_events] == stages[1:]
+    assert made(found) == stages[1:]
     assert not_fresh(toy, instance) == []
 
 
