@@ -19,6 +19,18 @@ USERS = 200
 # What a stage needs to be quick on so few items; everything else is the default of params.yaml.
 SMALL_PARAMS: dict[str, dict[str, object]] = {
     "codebooks": {"codebook_size": 16},
+    "retriever": {
+        "hidden": 32,
+        "layers": 2,
+        "feed_forward": 64,
+        "steps": 40,
+        "warmup_steps": 5,
+        "check_every": 20,
+        "check_queries": 50,
+        "beams": 20,
+        "recommend_batch": 16,
+        "search_batch": 64,
+    },
 }
 
 
