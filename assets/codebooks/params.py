@@ -16,6 +16,13 @@ class CodebooksParams(Params):
     levels: int = Field(3, ge=1, le=26, description="Codes per item.")
     codebook_size: int = Field(256, ge=1, description="Codes per level.")
     iterations: int = Field(25, ge=1, description="K-means iterations per level.")
+    start_spread: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="K-means starts from random vectors, drawn in towards the mean to this share of"
+        " their distance from it; 1 leaves them where they are.",
+    )
     max_points_per_code: int = Field(
         256, ge=1, description="Vectors per code to learn from; of more, a seeded sample is taken."
     )

@@ -111,7 +111,12 @@ def _cluster(points: Vectors, params: CodebooksParams, *, seed: int, device: str
         min_points_per_centroid=1,
         max_points_per_centroid=len(points),
     )
-    kmeans.train(points)
+    # In many dimensions a point is nearer to the mean than to almost any other point: started from
+    # points as they are, k-means ends with one code in the middle and many that hold one item.
+    rows = np.random.default_rng(seed).choice(len(points), size, replace=False)
+    mean = points.mean(axis=0)
+    start = mean + params.start_spread * (points[np.sort(rows)] - mean)
+    kmeans.train(points, init_centroids=start.astype(np.float32))
     return np.asarray(kmeans.centroids, np.float32)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from assets.collision_report.first_level import Prefix
@@ -31,9 +31,7 @@ def draw(figure: Callable[[Theme], Figure]) -> tuple[bytes, bytes]:
 
 def code_usage(codes: NDArray[np.int32], sizes: list[int], theme: Theme) -> Figure:
     """Draw how many items use each code of each level, the commonest code first."""
-    figure, axes = plt.subplots(
-        1, len(sizes), figsize=(2.6 * max(len(sizes), 2), 2.7), sharey=True, squeeze=False
-    )
+    figure, axes = plt.subplots(1, len(sizes), figsize=(8.2, 2.7), sharey=True, squeeze=False)
     for level, (axis, size) in enumerate(zip(axes[0], sizes, strict=True)):
         counts = np.sort(np.bincount(codes[:, level], minlength=size))[::-1]
         axis.fill_between(np.arange(size) + 1, counts, step="mid", color=PALETTE[0], linewidth=0)
@@ -42,9 +40,10 @@ def code_usage(codes: NDArray[np.int32], sizes: list[int], theme: Theme) -> Figu
         axis.set_xlabel("codes, commonest first")
         axis.set_xlim(0.5, size + 0.5)
         axis.set_yscale("log")
-        axis.set_ylim(bottom=0.8)
         axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes[0][0].set_ylim(bottom=0.8)
     axes[0][0].set_ylabel("items")
+    _plain_numbers(axes[0][0])
     even = axes[0][-1].annotate(
         "even use",
         (sizes[-1], len(codes) / sizes[-1]),
@@ -59,7 +58,7 @@ def code_usage(codes: NDArray[np.int32], sizes: list[int], theme: Theme) -> Figu
 
 def bucket_sizes(histogram: list[dict[str, int]], theme: Theme) -> Figure:
     """Draw how many SIDs hold how many items, before and after the policy."""
-    figure, axis = plt.subplots(figsize=(6.4, 2.9))
+    figure, axis = plt.subplots(figsize=(8.2, 3.0))
     largest = max(row["items_per_sid"] for row in histogram)
     edges = _size_groups(largest)
     for shift, (name, colour) in enumerate((("before", PALETTE[1]), ("after", PALETTE[0]))):
@@ -78,13 +77,14 @@ def bucket_sizes(histogram: list[dict[str, int]], theme: Theme) -> Figure:
     axis.set_xticks(range(len(edges)), names)
     axis.set_xlabel("items under one Semantic ID")
     axis.set_ylabel("Semantic IDs")
+    _plain_numbers(axis)
     axis.legend(loc="upper right")
     return figure
 
 
 def moved_items(moved: list[dict[str, int]], items: int, theme: Theme) -> Figure:
     """Draw at which level the moved items left their nearest codes."""
-    figure, axis = plt.subplots(figsize=(6.4, 0.7 + 0.42 * len(moved)))
+    figure, axis = plt.subplots(figsize=(8.2, 0.4 + 0.36 * len(moved)))
     counts = [row["moved_items"] for row in moved]
     bars = axis.barh([f"Level {row['level']}" for row in moved], counts, color=PALETTE[0])
     labels = [f"{count:,}  ({count / items:.1%})" for count in counts]
@@ -152,6 +152,12 @@ def _label_largest(figure: Figure, axis: Any, prefixes: list[Prefix], theme: The
             text.remove()
         else:
             placed.append(box)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Write 1, 10, 100 at a logarithmic axis, where powers would need formulas."""
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _halo(theme: Theme) -> Any:

@@ -127,3 +127,14 @@ def test_the_report_counts_what_the_codes_do() -> None:
 
 def test_every_quantizer_is_listed_under_its_own_name() -> None:
     assert all(name == kind.name for name, kind in QUANTIZERS.items())
+
+
+def test_codes_stay_in_even_use_where_vectors_have_many_dimensions() -> None:
+    vectors = np.random.default_rng(0).normal(size=(1500, 96)).astype(np.float32)
+
+    def least_perplexity(spread: float) -> float:
+        params = CodebooksParams(levels=2, codebook_size=32, start_spread=spread)
+        quantizer = RQKMeans.fit(vectors, params)
+        return describe_fit(quantizer, vectors, quantizer.encode(vectors))["perplexity_worst_level"]
+
+    assert least_perplexity(CodebooksParams().start_spread) > least_perplexity(1.0) + 4
