@@ -16,20 +16,14 @@ from assets.interactions.warehouse import bring_up_to_date, forget, opened
 from assets.stage import DATA, Run, run_stage, write_json
 
 WAREHOUSE = DATA / "warehouse.duckdb"
-DAMAGE = (
-    duckdb.IOException,
-    duckdb.FatalException,
-    duckdb.InternalException,
-    duckdb.SerializationException,
-)
 
 
 def main(run: Run[InteractionsParams]) -> None:
-    """Make the tables; a warehouse that turns out to be damaged is built anew once."""
+    """Make the tables; a warehouse that turns out to be damaged is built anew, once."""
     try:
         make_tables(run)
-    except DAMAGE as error:
-        run.say(f"{WAREHOUSE} is damaged and built anew ({str(error).splitlines()[0]})")
+    except duckdb.Error as error:
+        run.say(f"{WAREHOUSE} could not be used and is built anew ({str(error).splitlines()[0]})")
         forget(WAREHOUSE)
         make_tables(run)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assets.interactions.sql_text import member, quoted
 
@@ -39,21 +39,24 @@ class Template:
             ValueError: A brace without partner, a field without a name, or no field at all.
         """
         parts: list[Part] = []
-        for literal, field, _, _ in string.Formatter().parse(text):
-            match = re.fullmatch(r"([)\]}>]*)(.*?)([(\[{<]*)", literal, re.DOTALL)
-            closing, between, opening = match.groups() if match else ("", literal, "")
+        literal = ""
+        for piece, field, _, _ in string.Formatter().parse(text):
+            literal += piece
+            if field is None:  # an escaped brace, or the end
+                continue
+            if not field.strip():
+                raise ValueError("a field needs a name, such as {title}")
+            opening = literal
+            between = ""
             if parts:
-                last = parts[-1]
-                ending = closing if field is not None else literal
-                parts[-1] = Part(last.between, last.opening, last.field, last.closing + ending)
-            else:
-                opening, between = closing + between + opening, ""
-            if field is not None:
-                if not field.strip():
-                    raise ValueError("a field needs a name, such as {title}")
-                parts.append(Part(between, opening, field, ""))
+                cut = re.fullmatch(r"([)\]}>]*)(.*?)([(\[{<]*)", literal, re.DOTALL)
+                closing, between, opening = cut.groups() if cut else ("", literal, "")
+                parts[-1] = replace(parts[-1], closing=closing)
+            parts.append(Part(between, opening, field, ""))
+            literal = ""
         if not parts:
             raise ValueError("the template names no field, such as {title}")
+        parts[-1] = replace(parts[-1], closing=literal)
         return cls(tuple(parts))
 
     @property

@@ -11,13 +11,13 @@ def make_pairs(
     """Make ``pairs``: item_id, other_item_id, count, split.
 
     Train pairs come from train alone, stand in both directions and count how often the two items
-    met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps the ``per_item`` partners of
-    highest cosine (count / sqrt of both items' meetings), ties by a seeded hash; a pair stays while
-    both its items keep it, so it stays symmetric. A validation pair goes from each of the
-    ``window`` items before a validation item to that item.
+    met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps
+    the ``per_item`` partners of highest cosine (count / sqrt of both items' meetings), ties by a
+    seeded hash; a pair stays while both its items keep it, so it stays symmetric. A validation pair
+    goes from each of the ``window`` items before a validation item to that item.
 
     Args:
-        db: Has ``timeline``: user_id, item_id, position, split; and ``catalogue``: item_id.
+        db: Has ``timeline``: user_id, item_id, position, length, split; and ``catalogue``: item_id.
         window: Most positions between two items of a pair.
         per_user: Most meetings counted of one user.
         per_item: Most partners of one item.
@@ -63,21 +63,18 @@ def _meet(db: duckdb.DuckDBPyConnection, window: int, per_user: int) -> None:
     """Make ``met``: a < b (item numbers) and how often they met in train."""
     steps = range(1, window + 1)
     ahead = ", ".join(f"lead(number, {step}) OVER history AS ahead_{step}" for step in steps)
-    # Of a user with n interactions n - s meet another s positions on, so the rank of a meeting
+    # Of a user's n train interactions n - s meet another s positions on, so the rank of a meeting
     # among its user's, nearest first and then latest first, needs no sort.
     meetings = " UNION ALL ".join(
         f"SELECT number AS one, ahead_{s} AS other FROM ahead WHERE ahead_{s} <> number "  # noqa: S608
-        f"AND {s - 1} * total - {s * (s - 1) // 2} + from_end - {s} < {per_user}"
+        f"AND {s - 1} * n - {s * (s - 1) // 2} + n - 1 - position - {s} < {per_user}"
         for s in steps
     )
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ahead AS
-        SELECT number, total, total - 1 - position AS from_end, {ahead}
-        FROM (
-            SELECT user_id, number, position, count(*) OVER (PARTITION BY user_id) AS total
-            FROM timeline JOIN numbers USING (item_id) WHERE split = 'train'
-        )
+        SELECT number, position, if(length < 3, length, length - 2) AS n, {ahead}
+        FROM timeline JOIN numbers USING (item_id) WHERE split = 'train'
         WINDOW history AS (PARTITION BY user_id ORDER BY position)
         """  # noqa: S608  integers alone
     )
@@ -97,28 +94,44 @@ def _meet(db: duckdb.DuckDBPyConnection, window: int, per_user: int) -> None:
 
 
 def _cap_items(db: duckdb.DuckDBPyConnection, per_item: int, seed: int) -> None:
-    """Make ``capped``: the rows of ``met`` that both items keep."""
+    """Make ``capped``: the rows of ``met`` that both items keep.
+
+    A pair's rank is one integer, its cosine in the upper half and its hash in the lower, so that an
+    item's best are found by a heap instead of a sort.
+    """
+    db.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE ranked AS
+        WITH sizes AS (
+            SELECT number, sum(count)::DOUBLE AS meetings, count(*) AS partners
+            FROM (SELECT a AS number, count FROM met UNION ALL SELECT b, count FROM met)
+            GROUP BY number
+        ), ends AS (
+            SELECT number, meetings, partners > $per_item AS full,
+                ('0x' || md5(concat($seed::VARCHAR, chr(0), item_id))[:8])::UBIGINT AS hash
+            FROM sizes JOIN numbers USING (number)
+        )
+        SELECT a, b, count, one.full AS full_a, other.full AS full_b,
+            (floor(sqrt(count * count / (one.meetings * other.meetings)) * 2147483648)::UBIGINT
+                << 32) | xor(one.hash, other.hash) AS rank
+        FROM met JOIN ends AS one ON a = one.number JOIN ends AS other ON b = other.number
+        """,
+        {"per_item": per_item, "seed": seed},
+    )
     db.execute(
         """
         CREATE OR REPLACE TEMP TABLE capped AS
-        WITH ends AS (
-            SELECT a AS item, a, b, count FROM met UNION ALL SELECT b, a, b, count FROM met
-        ), sizes AS (
-            SELECT item, sum(count)::DOUBLE AS meetings, count(*) AS partners
-            FROM ends GROUP BY item
-        ), ranked AS (
-            SELECT a, b FROM ends JOIN sizes USING (item)
-            JOIN numbers AS first ON first.number = a
-            JOIN numbers AS second ON second.number = b
-            JOIN sizes AS left_size ON left_size.item = a
-            JOIN sizes AS right_size ON right_size.item = b
-            WHERE sizes.partners > $per_item
-            QUALIFY row_number() OVER (PARTITION BY ends.item ORDER BY
-                count * count / (left_size.meetings * right_size.meetings) DESC,
-                md5(concat($seed::VARCHAR, chr(0), first.item_id, chr(0), second.item_id)), a, b
-            ) > $per_item
+        WITH least AS (
+            SELECT number, list_min(max(rank, $per_item)) AS rank FROM (
+                SELECT a AS number, rank FROM ranked WHERE full_a
+                UNION ALL
+                SELECT b, rank FROM ranked WHERE full_b
+            ) GROUP BY number
         )
-        SELECT a, b, count FROM met ANTI JOIN ranked USING (a, b)
+        SELECT a, b, count FROM ranked
+        LEFT JOIN least AS one ON a = one.number
+        LEFT JOIN least AS other ON b = other.number
+        WHERE ranked.rank >= coalesce(one.rank, 0) AND ranked.rank >= coalesce(other.rank, 0)
         """,
-        {"per_item": per_item, "seed": seed},
+        {"per_item": per_item},
     )

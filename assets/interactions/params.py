@@ -47,6 +47,7 @@ class InteractionsParams(Params):
     max_pairs_per_item: int = Field(
         100,
         ge=1,
+        lt=1_000_000,
         description="Most train partners one item keeps, those of the highest cosine first.",
     )
     validation_share: float = Field(

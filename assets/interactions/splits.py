@@ -8,7 +8,7 @@ from assets.interactions.artifact import split_of_query
 
 
 def make_timeline(db: duckdb.DuckDBPyConnection, seed: int) -> None:
-    """Make ``timeline`` from ``positives``: every user's history in order, with its split.
+    """Make ``timeline``: ``positives`` with ``position``, the history's ``length`` and ``split``.
 
     The last interaction is test, the one before validation, the rest train; a user with fewer than
     three is train alone. Ties in time are broken by a seeded hash of (user, item): breaking them by
@@ -21,12 +21,12 @@ def make_timeline(db: duckdb.DuckDBPyConnection, seed: int) -> None:
     db.execute(
         """
         CREATE OR REPLACE TEMP TABLE timeline AS
-        SELECT user_id, item_id, timestamp, event, weight, position, CASE
-            WHEN total < 3 OR position < total - 2 THEN 'train'
-            WHEN position = total - 2 THEN 'validation'
+        SELECT *, CASE
+            WHEN length < 3 OR position < length - 2 THEN 'train'
+            WHEN position = length - 2 THEN 'validation'
             ELSE 'test' END AS split
         FROM (
-            SELECT *, count(*) OVER (PARTITION BY user_id) AS total,
+            SELECT * EXCLUDE tie, (count(*) OVER (PARTITION BY user_id))::INTEGER AS length,
                 (row_number() OVER (
                     PARTITION BY user_id
                     ORDER BY timestamp, tie, item_id, event NULLS FIRST, weight NULLS FIRST

@@ -168,7 +168,7 @@ def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(file), config=settings)
     except duckdb.Error as error:
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise UserError(f"{file} is open in another program: close that one.") from error
         forget(file)
         return duckdb.connect(str(file), config=settings)
