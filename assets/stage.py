@@ -8,7 +8,8 @@ A stage is a package ``assets/<name>`` whose ``__main__`` ends with::
 ``main(run)`` reads ``run.params`` and the upstream folders ``run.input(<stage>)``, writes files to
 ``run.folder`` and hands its numbers to ``run.report``. The folder is a temporary sibling of
 ``data/<name>`` that takes its place only when ``main`` has returned, so a killed or failed stage
-leaves the previous asset as it was.
+leaves the previous asset as it was. A stage whose finding is that something is wrong raises
+``NegativeResultError``: its folder takes the place, and the stage fails.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ T = TypeVar("T")
 
 class UserError(Exception):
     """Something the user can mend: its text names the file, the place in it and the fix."""
+
+
+class NegativeResultError(UserError):
+    """The work is done and its result is a failure: the asset is kept, and says so itself."""
 
 
 class Params(BaseModel):
@@ -126,7 +131,11 @@ def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) 
         with _only_one(name):
             run = Run(name, load_params(name, params_model), _fresh_folder(name), Machine())
             _seed(run.params.seed)
-            main(run)
+            try:
+                main(run)
+            except NegativeResultError:
+                _swap_in(run.folder, DATA / name)
+                raise
             _swap_in(run.folder, DATA / name)
             _log(run, time.monotonic() - started)
     except UserError as error:

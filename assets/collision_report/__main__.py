@@ -40,6 +40,7 @@ def main(run: Run[CollisionReportParams]) -> None:
     numbers, rebuilt = describe_ids(ids, codebooks, vectors)
     catalogue = interactions.items.set_index("item_id", drop=False)
     numbers["unplaced_items"] = len(set(catalogue.index) - set(ids.item_ids))
+    numbers["neighbours"] = params.neighbours
     numbers |= embedding_hit_rates(
         interactions,
         ids.item_ids,

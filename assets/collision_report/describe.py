@@ -15,6 +15,7 @@ from assets.collision_report.measures import (
     gini,
     level_use,
     space_use,
+    worst_levels,
 )
 from assets.semantic_ids.artifact import SemanticIds
 
@@ -39,7 +40,8 @@ def describe_ids(
     mse_raw = ((vectors - quantizer.decode(ids.raw_codes)) ** 2).sum(axis=1).mean()
     mse = ((vectors - rebuilt) ** 2).sum(axis=1).mean()
     variance = vectors.var(axis=0).sum()
-    use = level_use(final, codebooks.sizes)
+    lengths = np.linalg.norm(vectors, axis=1)
+    use = level_use(final, codebooks.sizes, np.column_stack([lengths, ids.distances[:, :-1]]))
     moved = np.bincount(ids.moved_level[ids.moved_level >= 0], minlength=levels)
     before, after = collisions(ids.raw_codes), collisions(ids.codes)
     numbers: dict[str, Any] = {
@@ -53,14 +55,13 @@ def describe_ids(
         "moved_share": moved.sum() / len(ids.item_ids),
         "mse_raw": mse_raw,
         "mse": mse,
+        "variance_explained": 1 - mse / variance if variance > 0 else None,
         # against the variance, not mse_raw: that is 0 where each item has a code of its own
         "mse_added_by_moves": (mse - mse_raw) / variance if variance > 0 else 0.0,
         "gini_raw": gini(bucket_counts(ids.raw_codes)),
         "gini": gini(bucket_counts(ids.codes)),
         **space_use(ids.codes, ids.sizes),
-        "gini_worst_level": max(row["gini"] for row in use),
-        "utilisation_worst_level": min(row["utilisation"] for row in use),
-        "perplexity_worst_level": min(row["perplexity"] for row in use),
+        **worst_levels(use),
         "levels": use,
         "moved_by_level": [
             {"level": level + 1, "moved_items": int(count)} for level, count in enumerate(moved)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.integer[Any]]
 Codes = NDArray[np.int32]
+Lengths = NDArray[np.floating[Any]]
 
 
 def bucket_counts(codes: Codes) -> Counts:
@@ -78,15 +79,18 @@ def bucket_histogram(raw: Codes, final: Codes) -> list[dict[str, int]]:
     ]
 
 
-def level_use(codes: Codes, sizes: Sequence[int]) -> list[dict[str, float]]:
+def level_use(codes: Codes, sizes: Sequence[int], entering: Lengths) -> list[dict[str, float]]:
     """Return one row per level: codes, how many are used and how evenly.
 
     ``utilisation`` is of the codes that could be used at all, which is at most one per item.
+    ``items_left`` counts the items of which anything is left to be coded at that level.
 
     Args:
         codes: (items, levels).
         sizes: Number of codes of each level.
+        entering: (items, levels) length of what enters a level.
     """
+    left = (entering > 1e-4 * entering[:, :1].mean()).sum(axis=0)
     rows = []
     for level, size in enumerate(sizes):
         counts = np.bincount(codes[:, level], minlength=size)
@@ -95,6 +99,7 @@ def level_use(codes: Codes, sizes: Sequence[int]) -> list[dict[str, float]]:
             {
                 "level": level + 1,
                 "codes": size,
+                "items_left": int(left[level]),
                 "used": used,
                 "utilisation": used / min(size, len(codes)),
                 "perplexity": perplexity(counts),
@@ -103,6 +108,20 @@ def level_use(codes: Codes, sizes: Sequence[int]) -> list[dict[str, float]]:
             }
         )
     return rows
+
+
+def worst_levels(use: list[dict[str, float]]) -> dict[str, float | None]:
+    """Return the worst Gini, utilisation and perplexity among levels with work to do.
+
+    A level at which fewer items than codes have anything left to be coded says nothing about the
+    codebooks: a small catalogue is told apart before. With no other level all are None.
+    """
+    busy = [row for row in use if row["items_left"] >= row["codes"]]
+    return {
+        "gini_worst_level": max((row["gini"] for row in busy), default=None),
+        "utilisation_worst_level": min((row["utilisation"] for row in busy), default=None),
+        "perplexity_worst_level": min((row["perplexity"] for row in busy), default=None),
+    }
 
 
 def space_use(codes: Codes, sizes: Sequence[int]) -> dict[str, float]:

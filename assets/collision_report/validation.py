@@ -39,7 +39,8 @@ def embedding_hit_rates(
 
     Returns:
         The rates, and for each denominator its size and its share of all there are (sessions
-        whose target is a repeat, or a source that has no vector, do not count).
+        whose target is a repeat, or a source that has no vector, do not count); and the lift of
+        the recall of pairs over that of k items drawn by chance.
     """
     rows_of = pd.Index(item_ids)
     draw = np.random.default_rng(seed)
@@ -55,7 +56,10 @@ def embedding_hit_rates(
     kept = (items >= 0) & (others >= 0) & (items != others)
     kept &= np.isin(items, _sample(np.unique(items[kept]), max_pair_items, draw))
 
-    some = len(chosen) > 0
+    some, recall = len(chosen) > 0, None
+    if kept.any():
+        recall = pair_recall(raw, items[kept], others[kept], k)
+    chance = min(k / max(len(item_ids) - 1, 1), 1.0)
     return {
         f"embedding_hitrate_raw@{k}": hits(raw, sought, k).mean() if some else None,
         f"embedding_hitrate_reconstructed@{k}": hits(rebuilt, sought, k).mean() if some else None,
@@ -63,9 +67,8 @@ def embedding_hit_rates(
         "embedding_hitrate_coverage": (
             len(chosen) / (len(sessions.targets) + sessions.repeats) if some else None
         ),
-        f"embedding_recall_i2i@{k}": (
-            pair_recall(raw, items[kept], others[kept], k) if kept.any() else None
-        ),
+        f"embedding_recall_i2i@{k}": recall,
+        "embedding_i2i_lift": recall / chance if recall is not None else None,
         "embedding_recall_i2i_pairs": int(kept.sum()),
         "embedding_recall_i2i_coverage": kept.mean() if kept.any() else None,
     }

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -86,7 +88,7 @@ class SemanticIds:
     @classmethod
     def load(cls, folder: Path) -> SemanticIds:
         """Read what :meth:`save` wrote."""
-        manifest = read_json(Path(folder) / "manifest.json")
+        manifest = cls.manifest(folder)
         table = pq.read_table(Path(folder) / "semantic_ids.parquet").combine_chunks()
         return cls(
             item_ids=table.column("item_id").to_numpy(),
@@ -100,6 +102,21 @@ class SemanticIds:
             bucket_limit=manifest.get("bucket_limit", 1),
         )
 
+    @staticmethod
+    def manifest(folder: Path) -> dict[str, Any]:
+        """Read versions, policy, sizes and number of items without the table."""
+        return dict(read_json(Path(folder) / "manifest.json"))
+
+    @staticmethod
+    def table(folder: Path) -> pd.DataFrame:
+        """Read item_id, sid and one column per code as they lie on disk, empty cells and all."""
+        table = pq.read_table(Path(folder) / "semantic_ids.parquet")
+        columns = {name: table.column(name).to_pandas() for name in ("item_id", "sid")}
+        codes = table.column("codes")
+        for place in range(codes.type.list_size):
+            columns[f"code_{place}"] = pc.list_element(codes, place).to_pandas()
+        return pd.DataFrame(columns)
+
 
 def _lists(matrix: NDArray[Any], kind: pa.DataType) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel(), kind), matrix.shape[1])
@@ -107,4 +124,4 @@ def _lists(matrix: NDArray[Any], kind: pa.DataType) -> pa.FixedSizeListArray:
 
 def _matrix(table: pa.Table, name: str) -> NDArray[Any]:
     column = table.column(name).combine_chunks()
-    return np.asarray(column.values.to_numpy().reshape(len(column), -1))
+    return np.asarray(column.flatten().to_numpy().reshape(len(column), -1))
