@@ -32,7 +32,8 @@ BEGINNINGS: dict[re.Pattern[str], Outcome] = {
 # What DVC tells its own users; `sidmill run` says it better or needs none of it.
 DVC_TALK = re.compile(
     r"> |(Generating|Updating) lock file|Use `dvc push`|Data and pipelines are up to date"
-    r"|ERROR: failed to reproduce|To track the changes|To enable auto staging|\s*git add |\s*dvc config "
+    r"|ERROR: failed to reproduce|To track the changes|To enable auto staging"
+    r"|\s*git add |\s*dvc config "
 )
 LAST_WORDS = 12
 
