@@ -62,8 +62,8 @@ def main() -> None:
         pairs = db.execute("SELECT count(*) FROM pairs").fetchall()[0][0]
     print(
         f"interactions per core-second, of {INTERACTIONS:,}: "
-        f"splits {INTERACTIONS / splitting:,.0f}, pairs {INTERACTIONS / min(seconds):,.0f} (window {params.pair_window}, {pairs:,} pairs, "
-        f"best of {ROUNDS})"
+        f"splits {INTERACTIONS / splitting:,.0f}, pairs {INTERACTIONS / min(seconds):,.0f} "
+        f"(window {params.pair_window}, {pairs:,} pairs, best of {ROUNDS})"
     )
 
 

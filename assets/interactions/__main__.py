@@ -6,6 +6,7 @@ import duckdb
 
 from assets.interactions import snapshot
 from assets.interactions.documents import Template
+from assets.interactions.figure import draw
 from assets.interactions.incoming import incoming
 from assets.interactions.packaged import packaged
 from assets.interactions.pairs import make_pairs
@@ -13,7 +14,7 @@ from assets.interactions.params import InteractionsParams
 from assets.interactions.splits import make_query_table, make_timeline
 from assets.interactions.summary import remarks, summarised
 from assets.interactions.warehouse import bring_up_to_date, forget, opened
-from assets.stage import DATA, Run, run_stage, write_json
+from assets.stage import DATA, Run, UserError, run_stage, write_json
 
 WAREHOUSE = DATA / "warehouse.duckdb"
 
@@ -22,6 +23,11 @@ def main(run: Run[InteractionsParams]) -> None:
     """Make the tables; a warehouse that turns out to be damaged is built anew, once."""
     try:
         make_tables(run)
+    except duckdb.OutOfMemoryException as error:
+        raise UserError(
+            f"{run.machine.memory_limit} of memory are too few: set SIDMILL_MEMORY_LIMIT higher "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     except duckdb.Error as error:
         run.say(f"{WAREHOUSE} could not be used and is built anew ({str(error).splitlines()[0]})")
         forget(WAREHOUSE)
@@ -32,12 +38,13 @@ def make_tables(run: Run[InteractionsParams]) -> None:
     """Read what is new, put it together, split it and write it."""
     params = run.params
     sources = incoming(DATA / "incoming") or packaged(params.dataset)
+    template = Template.parse(params.document_template)
     shares = {"validation": params.validation_share, "test": params.test_share}
 
     with opened(WAREHOUSE, run.machine, params.columns) as db:
         bring_up_to_date(db, sources, params.columns, run.say)
 
-        snapshot.make_catalogue(db, Template.parse(params.document_template))
+        snapshot.make_catalogue(db, template)
         snapshot.make_positives(db, params.min_weight)
         snapshot.make_answers(db)
         snapshot.make_rejects(db)
@@ -53,7 +60,9 @@ def make_tables(run: Run[InteractionsParams]) -> None:
 
         snapshot.write(db, run.folder)
         write_json(run.folder / "query_split.json", {"seed": params.seed, **shares})
-        report = summarised(db)
+        report = summarised(db, template)
+        if report["interactions"]:
+            draw(db, run.folder / "interactions.png")
     run.report(report)
     for line in remarks(report):
         run.say(line)

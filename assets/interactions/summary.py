@@ -7,14 +7,16 @@ from typing import Any
 
 import duckdb
 
+from assets.interactions.documents import Template, field_sql
 from assets.interactions.snapshot import count
 
 
-def summarised(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def summarised(db: duckdb.DuckDBPyConnection, template: Template) -> dict[str, Any]:
     """Return the numbers of the report.
 
     Args:
         db: Has the tables of the snapshot.
+        template: What documents are composed by.
     """
     items, users = count(db, "catalogue"), _number(db, "count(DISTINCT user_id)", "timeline")
     interactions = count(db, "timeline")
@@ -51,6 +53,10 @@ def summarised(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             db, "count(DISTINCT item_id)", "pairs WHERE split = 'train'"
         ),
         "rejected": count(db, "all_rejects"),
+        "document_fields": [
+            {"field": field, "items": _number(db, f"count({field_sql(field)})", "catalogue")}
+            for field in template.fields
+        ],
         "splits": _rows(db, SPLITS),
         "skipped": _skipped(_rows(db, SPLITS)),
         "rejects": _rows(db, REJECTS),
@@ -71,6 +77,9 @@ def remarks(report: Mapping[str, Any]) -> list[str]:
     lines += [
         f"refused {row['rows']:,} {row['table']}: {row['reason']}" for row in report["rejects"]
     ]
+    empty = [row["field"] for row in report["document_fields"] if not row["items"]]
+    if empty:
+        lines.append(f"documents go without {', '.join(empty)}: no item has any")
     lines += [f"{row['what']} skipped: {row['why']}" for row in report["skipped"]]
     return lines
 

@@ -26,7 +26,7 @@ def csv_rows(file: Path) -> tuple[list[str], pa.RecordBatchReader]:
         The header, and batches of row, fault, content, c0, c1, ... (text, one for each column).
 
     Raises:
-        UserError: It is not UTF-8, has no header, or a column stands twice in it.
+        UserError: It is not UTF-8, has no header, a column stands twice in it, or no commas.
     """
     require_utf8(file)
     csv.field_size_limit(LONGEST_FIELD)
@@ -36,6 +36,8 @@ def csv_rows(file: Path) -> tuple[list[str], pa.RecordBatchReader]:
     if not any(header) or twice:
         problem = f"the column `{twice[0]}` twice" if twice else "no column names"
         raise UserError(f"{file}: its first line holds {problem}: mend the header.")
+    if len(header) == 1 and (other := [mark for mark in ";\t|" if mark in header[0]]):
+        raise UserError(f"{file}: its columns are parted by {other[0]!r}: write commas.")
     fields = [("row", pa.int64()), ("fault", pa.string()), ("content", pa.string())]
     schema = pa.schema(fields + [(f"c{i}", pa.string()) for i in range(len(header))])
     return header, pa.RecordBatchReader.from_batches(schema, _batches(_csv(file, header), schema))

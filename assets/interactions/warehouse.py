@@ -164,6 +164,7 @@ def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "TimeZone": "UTC",
     }
+    Path(machine.temp_folder).mkdir(parents=True, exist_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         return duckdb.connect(str(file), config=settings)

@@ -28,6 +28,7 @@ def refused(made) -> list[tuple[str, int, str]]:
         ("items/x.csv", b"item_id,title\nz,ok\ny,Am\xe9lie\n", ["x.csv", "line 3", "xe9", "UTF-8"]),
         ("items/x.jsonl", b'{"item_id": "y", "title": "Am\xe9lie"}', ["x.jsonl", "line 1"]),
         ("items/x.csv", "item_id,item_id,title\na,a,b\n", ["x.csv", "`item_id` twice"]),
+        ("items/x.csv", "item_id;title\na;b\n", ["x.csv", "';'", "commas"]),
         ("items/x.parquet", b"PAR1 and then the disk was full", ["x.parquet", "half-written"]),
         ("items/x.txt", "item_id,title\n", ["x.txt", "Parquet"]),
         ("items.csv", "item_id,title\n", ["items.csv", "move it into"]),
