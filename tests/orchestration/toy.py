@@ -14,11 +14,11 @@ from pydantic import Field
 
 from assets.quality_gate.artifact import Outcome, Verdict
 from assets.quality_gate.expectations import EXPECTATIONS
-from assets.stage import Params, Run, run_stage
+from assets.stage import NegativeResultError, Params, Run, run_stage
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 
 class ToyParams(Params):
@@ -60,8 +60,11 @@ def quality_gate(run: Run[ToyParams]) -> None:
         Outcome(second.name, "", lines, 3, None, "warning", True, lines >= 3),
         *(Outcome(e.name, "", None, None, 1, "critical", False, True) for e in rest),
     ]
-    Verdict("abc", outcomes).save(run.folder)
-    run.report({"passed": lines <= most})
+    verdict = Verdict("abc", outcomes)
+    verdict.save(run.folder)
+    run.report({"passed": verdict.passed})
+    if not verdict.passed:
+        raise NegativeResultError(verdict.failures[0].sentence())
 
 
 def retriever(run: Run[ToyParams]) -> None:
@@ -71,9 +74,4 @@ def retriever(run: Run[ToyParams]) -> None:
 
 
 if __name__ == "__main__":
-    stage = sys.argv[1]
-    run_stage(stage, ToyParams, globals()[stage])
-    if stage == "quality_gate":
-        verdict = Verdict.load(Path("data/quality_gate"))
-        if not verdict.passed:
-            sys.exit("error: quality_gate: " + verdict.failures[0].sentence())
+    run_stage(sys.argv[1], ToyParams, globals()[sys.argv[1]])
