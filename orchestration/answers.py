@@ -38,12 +38,24 @@ def current_release(root: Path) -> Release:
     return release
 
 
-def load_retriever(release: Release) -> Retriever:
-    """Load the retriever of a release; nothing is fetched from anywhere."""
+def load_retriever(release: Release, *, searches: bool) -> Retriever:
+    """Load the retriever of a release; nothing is fetched from anywhere.
+
+    Args:
+        release: The release.
+        searches: Whether to load now also what the first search would load, so that it is as quick
+            as the next.
+
+    Raises:
+        UserError: The release is incomplete, or its retriever has not learnt to search.
+    """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from assets.retriever.artifact import Retriever
 
-    return Retriever.load(release.folder)
+    retriever = Retriever.load(release.folder)
+    if searches:
+        retriever.search("first words", 1, rerank=True)
+    return retriever
 
 
 def search(retriever: Retriever, query: str, k: int, rerank: bool | None) -> list[dict[str, Any]]:
