@@ -22,10 +22,11 @@ def draw(db: duckdb.DuckDBPyConnection, file: Path) -> None:
     for axes, (column, noun) in zip(
         panels, [("item_id", "items"), ("user_id", "users")], strict=True
     ):
-        counts = db.execute(
+        rows = db.execute(
             f"SELECT count(*) AS n FROM timeline WHERE split = 'train' "  # noqa: S608  own names
             f"GROUP BY {column} ORDER BY n DESC"
-        ).fetchnumpy()["n"]
+        ).fetchall()
+        counts = np.array(rows)[:, 0]
         rank = np.arange(1, len(counts) + 1)
         axes.loglog(rank, counts, color="#2a6f97", linewidth=2)
         half = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) + 1
