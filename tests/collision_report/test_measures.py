@@ -1,0 +1,121 @@
+"""Every measure against its definition, computed slowly."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assets.collision_report.hit_rates import Sought, hits, neighbours, pair_recall
+from assets.collision_report.measures import (
+    bucket_histogram,
+    collisions,
+    gini,
+    level_use,
+    perplexity,
+    space_use,
+    worst_levels,
+)
+
+counts_lists = st.lists(st.integers(1, 50), min_size=1, max_size=30)
+
+
+def gini_by_definition(counts) -> float:
+    """Half the mean absolute difference of all pairs, relative to the mean."""
+    differences = [abs(a - b) for a, b in product(counts, counts)]
+    return sum(differences) / (2 * len(counts) ** 2 * (sum(counts) / len(counts)))
+
+
+@given(counts_lists, st.integers(0, 40))
+def test_gini_is_half_the_relative_mean_difference(counts, empty):
+    expected = gini_by_definition([*counts, *[0] * empty])
+    assert gini(np.array(counts), len(counts) + empty) == pytest.approx(expected, abs=1e-9)
+    assert gini(np.array([*counts, *[0] * empty])) == pytest.approx(expected, abs=1e-9)
+
+
+def test_gini_over_occupied_sids_is_blind_to_collapse_and_over_the_space_is_not():
+    assert gini(np.array([500, 500])) == 0
+    assert gini(np.array([500, 500]), 1000) == pytest.approx(0.998)
+
+
+@given(counts_lists)
+def test_perplexity_is_two_to_the_entropy(counts):
+    shares = [count / sum(counts) for count in counts]
+    entropy = -sum(share * math.log2(share) for share in shares)
+    assert perplexity(np.array([*counts, 0])) == pytest.approx(2**entropy)
+
+
+def test_collisions_count_items_that_share_and_ids_that_lack():
+    codes = np.array([[0, 0], [0, 0], [0, 0], [0, 1], [1, 0], [1, 0]], np.int32)
+    assert collisions(codes) == {
+        "conflict_rate": pytest.approx(3 / 6),
+        "share_in_conflict": pytest.approx(5 / 6),
+        "largest_bucket": 3,
+    }
+    final = np.array([[0, row] for row in range(6)], np.int32)
+    assert bucket_histogram(codes, final) == [
+        {"items_per_sid": 1, "sids_before": 1, "sids_after": 6},
+        {"items_per_sid": 2, "sids_before": 1, "sids_after": 0},
+        {"items_per_sid": 3, "sids_before": 1, "sids_after": 0},
+    ]
+
+
+def test_level_use_counts_codes_that_some_item_has():
+    codes = np.array([[0, 0], [0, 0], [0, 1], [3, 1]], np.int32)
+    entering = np.array([[1, 0.5], [1, 0.5], [1, 0], [1, 0]])
+    first, second = level_use(codes, [4, 8], entering)
+    assert (first["used"], first["utilisation"], first["largest_share"]) == (2, 0.5, 0.75)
+    assert first["gini"] == pytest.approx(gini_by_definition([3, 0, 0, 1]))
+    assert (second["utilisation"], second["items_left"]) == (0.5, 2)
+    assert worst_levels([first, second])["utilisation_worst_level"] == 0.5
+    assert worst_levels([second])["gini_worst_level"] is None
+
+
+def test_space_use_counts_empty_sids():
+    codes = np.array([[0, 0], [0, 1], [1, 1]], np.int32)
+    use = space_use(codes, [2, 3])
+    assert (use["code_space"], use["load"]) == (6, 0.5)
+    assert use["gini_full_space"] == pytest.approx(gini_by_definition([1, 1, 1, 0, 0, 0]))
+
+
+def naive_neighbours(vectors, row, k) -> set[int]:
+    scores = vectors.astype(np.float64) @ vectors[row].astype(np.float64)
+    order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row]
+    return set(order[:k])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 1000))
+def test_hit_rates_equal_a_loop_over_sessions(items, k, seed):
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(items, 6)).astype(np.float32)
+    sources = [rng.integers(items, size=rng.integers(0, 5)) for _ in range(15)]
+    targets = rng.integers(items, size=15)
+    expected = [
+        any(target in naive_neighbours(vectors, row, k) for row in rows)
+        for rows, target in zip(sources, targets, strict=True)
+    ]
+    assert hits(vectors, Sought(sources, targets), k).tolist() == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 8), st.integers(0, 1000))
+def test_pair_recall_equals_a_loop_over_items(items, k, seed):
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(items, 5)).astype(np.float32)
+    pairs = np.unique(rng.integers(items, size=(40, 2)), axis=0)
+    shares = []
+    for item in np.unique(pairs[:, 0]):
+        others = pairs[pairs[:, 0] == item, 1]
+        near = naive_neighbours(vectors, item, k)
+        shares.append(np.mean([other in near for other in others]))
+    assert pair_recall(vectors, pairs[:, 0], pairs[:, 1], k) == pytest.approx(np.mean(shares))
+
+
+def test_an_item_is_never_its_own_neighbour_even_among_equal_ones():
+    vectors = np.ones((20, 3), np.float32)
+    found = neighbours(vectors, np.arange(20), 5)
+    assert found.shape == (20, 5)
+    assert not (found == np.arange(20)[:, None]).any()
