@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from assets.quality_gate.expectations import EXPECTATIONS
 
+from assets.quality_gate.expectations import EXPECTATIONS
 from orchestration.definitions import build_definitions
 
 ROOT = Path(__file__).parents[2]
@@ -179,12 +179,17 @@ def imports_of(file: str, seen: set[str] | None = None) -> set[str]:
 
 
 def _modules(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    """Modules that are imported at run time, anywhere in a file."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            yield from _modules(node)
 
 
 def _covers(dep: str, file: str) -> bool:
