@@ -50,6 +50,9 @@ def load_retriever(release: Release, *, searches: bool) -> Retriever:
         UserError: The release is incomplete, or its retriever has not learnt to search.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # One question is too little work to share: 60 ms alone, but seconds where threads wait for each
+    # other on busy cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from assets.retriever.artifact import Retriever
 
     retriever = Retriever.load(release.folder)
