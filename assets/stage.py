@@ -130,7 +130,7 @@ def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) 
     try:
         with _only_one(name):
             run = Run(name, load_params(name, params_model), _fresh_folder(name), Machine())
-            _seed(run.params.seed)
+            _seed(run.params.seed, run.machine.threads)
             try:
                 main(run)
             except NegativeResultError:
@@ -242,14 +242,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _seed(seed: int) -> None:
+def _seed(seed: int, threads: int) -> None:
+    """Seed all generators; torch and faiss, where imported later, read their threads from here."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  libraries draw from the global generator
     if "torch" in sys.modules:
         import torch
 
         torch.manual_seed(seed)
-        torch.set_num_threads(Machine().threads)
+        torch.set_num_threads(threads)
 
 
 def _fresh_folder(name: str) -> Path:

@@ -17,8 +17,9 @@ def join_queries(
 ) -> pd.DataFrame:
     """Return one row per (query, right answer), ordered by query_id and item_id.
 
-    A text is one query with one id, split and kind, whoever it was made for; a made one with the
-    text of a real one joins it. The kind of a text made as several is the first by alphabet.
+    A text is one query with one id, split and kind, whoever it was made for; the kind of a text
+    made as several is the first by alphabet. A made query with the text of a real one is dropped:
+    people have judged what answers that text.
 
     Args:
         real: query_id, query, item_id and split of the real queries.
@@ -34,12 +35,7 @@ def join_queries(
     rows["query_id"] = rows["query"].map(dict(zip(texts, map(_query_id, texts), strict=True)))
     rows["split"] = rows["query"].map(dict(zip(texts, map(split_of, texts), strict=True)))
 
-    first = real.drop_duplicates("query").set_index("query")
-    joins = rows["query"].isin(first.index)
-    for column in ("query_id", "split"):
-        rows.loc[joins, column] = rows.loc[joins, "query"].map(first[column])
-    rows.loc[joins, "kind"] = "real"
-
+    rows = rows[~rows["query"].isin(real["query"])]
     table = pd.concat([real.assign(kind="real")[COLUMNS], rows[COLUMNS]])
     table = table.drop_duplicates(["query", "item_id"])
     return table.sort_values(["query_id", "item_id"], kind="stable").reset_index(drop=True)

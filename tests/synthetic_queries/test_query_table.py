@@ -39,12 +39,11 @@ def test_a_text_has_one_id_one_split_and_one_kind_and_row_order_has_no_effect(ma
     pd.testing.assert_frame_equal(table, join_queries(REAL, shuffled, split_of))
 
 
-def test_a_made_query_with_a_real_ones_text_joins_it():
-    table = join_queries(REAL, [MadeQuery("red shoes", "3", "descriptive")], split_of)
-    assert set(table["query_id"]) == {"q1"}
-    assert set(table["split"]) == {"test"}
-    assert set(table["kind"]) == {"real"}
-    assert sorted(table["item_id"]) == ["1", "2", "3"]
+def test_a_made_query_with_the_text_of_a_real_one_is_dropped():
+    made = [MadeQuery("red shoes", "3", "descriptive"), MadeQuery("hat", "3", "descriptive")]
+    table = join_queries(REAL, made, split_of)
+    assert sorted(table.loc[table["query"] == "red shoes", "item_id"]) == ["1", "2"]
+    assert table.loc[table["item_id"] == "3", "query"].tolist() == ["hat"]
 
 
 def test_no_queries_at_all_make_an_empty_table_that_can_be_saved(tmp_path):
