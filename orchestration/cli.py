@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.text import Text
 
-from orchestration.terminal import complain, console, print_json, print_rows, print_table
+from orchestration.terminal import complain, console, print_json, print_results, print_table
 
 app = typer.Typer(
     name="sidmill",
@@ -61,19 +61,19 @@ def run(as_json: AsJson = False) -> None:
         word = "unchanged, still" if same else "published"
         progress.print(f"✓ {'release':<18} {word} {release.name}")
     except PublishError as error:
-        refusal = f"not published: {error} {still_answers(root) if not before else ''}"
+        refusal = f"not published: {error} {still_answers(root)}"
     result = summary(root, done)
     if as_json:
         print_json(result | {"refusal": refusal})
     else:
-        print_rows(result["table"], "On the test split (low and high bound recall@10, 95 %)")
+        print_results(result["table"])
         for line in result["skipped"]:
             progress.print(f"skipped {line}")
         if result["report"]:
             progress.print(f"report: {result['report']}", soft_wrap=True)
         progress.print("UI:     make ui (or `sidmill ui`), then http://localhost:3000")
     if refusal:
-        complain(refusal.strip())
+        complain(refusal)
         raise typer.Exit(1)
 
 

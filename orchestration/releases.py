@@ -290,7 +290,7 @@ def _require_no_worse(
     caution = " The test data changed too, so part of it may be theirs." if changed else ""
     raise PublishError(
         f"worse than the current release {used.name}: {'; '.join(problems)}.{caution} "
-        f"{used.name} stays current; `sidmill publish --force` publishes all the same."
+        "`sidmill publish --force` publishes all the same."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -251,16 +252,19 @@ def test_a_taken_port_is_a_sentence(released, capsys):
 
 
 def test_stopping_a_run_stops_the_stage_too(shop):
+    os.mkfifo(shop.root / "alive")  # open for writing as long as the stage lives
     graph = (shop.root / "dvc.yaml").read_text()
-    waits = "echo pid $$; exec tail -f /dev/null"
+    waits = "exec tail -f /dev/null > alive"
     (shop.root / "dvc.yaml").write_text(graph.replace("echo codebooks: copied", waits))
     script = [sys.executable, "-c", "from orchestration.cli import main; main(['run'])"]
-    with subprocess.Popen(script, cwd=shop.root, stdout=subprocess.PIPE, text=True) as run:
-        pid = next(int(line.split()[1]) for line in run.stdout if line.startswith("pid "))
+    with (
+        subprocess.Popen(script, cwd=shop.root, stdout=subprocess.DEVNULL) as run,
+        (shop.root / "alive").open("rb") as alive,
+    ):
         run.send_signal(signal.SIGTERM)
         assert run.wait(timeout=30) == 143
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        assert select.select([alive], [], [], 30)[0] == [alive]
+        assert alive.read() == b""
 
 
 def test_a_real_release_searches_and_recommends(project, tmp_path, monkeypatch, capsys):
