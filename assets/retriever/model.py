@@ -25,7 +25,7 @@ from transformers.utils import logging
 from assets.retriever.params import RetrieverParams
 from assets.retriever.vocabulary import PAD, SEARCH, Vocabulary
 
-GUIDE_SCALE = 100.0  # lets a guide of usual size, about 20, be learnt at the model's learning rate
+GUIDE_SCALE = 100.0  # lets a guide of usual size, about 50, be learnt at the model's learning rate
 
 
 class RetrieverModel(nn.Module):
@@ -60,7 +60,7 @@ class RetrieverModel(nn.Module):
         self.vocabulary = vocabulary
         self.query_tokens = query_tokens
         self.project = nn.Linear(query_dim, query_tokens * lm.config.hidden_size)
-        self.guide = nn.Parameter(torch.full((len(codebooks),), 10.0 / GUIDE_SCALE))
+        self.guide = nn.Parameter(torch.zeros(len(codebooks)))
         for level, codebook in enumerate(codebooks):
             self.register_buffer(f"codebook_{level}", torch.from_numpy(codebook), persistent=False)
 
@@ -89,7 +89,9 @@ class RetrieverModel(nn.Module):
             eos_token_id=None,
         )
         lm = Qwen2ForCausalLM(config)
-        return cls(lm, vocabulary, codebooks, query_dim, params.query_tokens)
+        model = cls(lm, vocabulary, codebooks, query_dim, params.query_tokens)
+        nn.init.constant_(model.guide, params.guide / GUIDE_SCALE)
+        return model
 
     def save(self, folder: Path) -> None:
         """Write ``model/`` as transformers saves it and ``heads.safetensors``."""

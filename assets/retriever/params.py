@@ -21,6 +21,9 @@ class RetrieverParams(Params):
     query_tokens: int = Field(
         2, ge=1, description="Soft tokens made of the bi-encoder's query vector."
     )
+    guide: float = Field(
+        10.0, ge=0, description="Weight of the guide at the start; learnt per level from there."
+    )
     history: int = Field(20, ge=1, description="Items of a history that are read, the last ones.")
     steps: int = Field(800, ge=1, description="Optimiser steps.")
     recommend_batch: int = Field(64, ge=1, description="Windows of histories per step.")
@@ -35,6 +38,8 @@ class RetrieverParams(Params):
     )
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    adam_beta2: float = Field(0.99, gt=0, lt=1, description="AdamW's memory of squared gradients.")
+    gradient_clip: float = Field(1.0, gt=0, description="Longest gradient; longer ones are cut.")
     warmup_steps: int = Field(60, ge=0, description="Steps of linear warm-up; cosine follows.")
     half_precision: bool = Field(True, description="Train in bfloat16 autocast.")
     beams: int = Field(60, ge=1, description="Beams of an answer.")

@@ -106,7 +106,7 @@ def train(
         model.parameters(),
         lr=params.learning_rate,
         weight_decay=params.weight_decay,
-        betas=(0.9, 0.99),
+        betas=(0.9, params.adam_beta2),
     )
     # bfloat16 makes a step 1.6 times as fast on a CPU, but not through torch's fused attention
     model.lm.set_attn_implementation("eager")
@@ -142,7 +142,7 @@ def train(
                 row["search_loss"] = loss.item()
         optimizer.zero_grad(set_to_none=True)
         torch.stack(losses).sum().backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
         optimizer.step()
         curve.append(row)
         if (step + 1) % params.check_every == 0 or step + 1 == params.steps:

@@ -13,9 +13,11 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from assets.quality_gate.artifact import Outcome, Verdict
+from assets.retriever.__main__ import main
 from assets.retriever.artifact import Retriever
+from assets.retriever.params import RetrieverParams
 from assets.semantic_ids.artifact import SemanticIds, sid_text
-from assets.stage import UserError, read_json
+from assets.stage import UserError, read_json, run_stage
 
 UPSTREAM = (
     "interactions", "synthetic_queries", "bi_encoder", "embeddings", "codebooks", "semantic_ids",
@@ -35,13 +37,18 @@ def retriever(data) -> Retriever:
 
 
 @pytest.fixture
-def copied(data, tmp_path) -> Path:
-    """A folder of one's own with all that the stage reads."""
+def copied(data, tmp_path, monkeypatch) -> Path:
+    """A folder of one's own with all that the stage reads, and the current one."""
     for stage in UPSTREAM:
         shutil.copytree(data / stage, tmp_path / "data" / stage)
     shutil.copytree(data / "cache", tmp_path / "data" / "cache")
     shutil.copy(data.parent / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def _run() -> None:
+    run_stage("retriever", RetrieverParams, main)
 
 
 def _tensors(folder: Path) -> dict[str, bytes]:
@@ -142,7 +149,7 @@ def test_the_report_says_how_validation_went_and_that_every_id_was_valid(data):
     assert (data / "retriever" / "training.png").stat().st_size > 1000
 
 
-def test_ids_that_the_gate_did_not_pass_are_refused(copied, run_in):
+def test_ids_that_the_gate_did_not_pass_are_refused(copied, capsys):
     ids = SemanticIds.load(copied / "data" / "semantic_ids")
     bad = Outcome("gini_raw", "even use of codes", 0.9, None, 0.5, "critical", True, False)
     gate = copied / "data" / "quality_gate"
@@ -156,9 +163,9 @@ def test_ids_that_the_gate_did_not_pass_are_refused(copied, run_in):
             (gate / "verdict.json").unlink()
         else:
             verdict.save(gate)
-        done = run_in("retriever", copied)
-        assert done.returncode == 1
-        assert message in done.stderr
+        with pytest.raises(SystemExit):
+            _run()
+        assert message in capsys.readouterr().err
         assert not (copied / "data" / "retriever").exists()
 
 
@@ -171,9 +178,9 @@ def test_ids_other_than_those_trained_on_are_refused(copied, data):
         Retriever.load(copied / "data")
 
 
-def test_two_trainings_end_alike_and_never_look_at_test(copied, run_in):
+def test_two_trainings_end_alike_and_never_look_at_test(copied):
     _shorten(copied)
-    assert run_in("retriever", copied).returncode == 0
+    _run()
     first = _tensors(copied / "data" / "retriever")
     report = (copied / "data" / "retriever" / "report.json").read_bytes()
 
@@ -187,13 +194,13 @@ def test_two_trainings_end_alike_and_never_look_at_test(copied, run_in):
     table = table[table["split"] != "test"]
     table.to_parquet(queries, index=False)
 
-    assert run_in("retriever", copied).returncode == 0
+    _run()
     assert _tensors(copied / "data" / "retriever") == first
     assert (copied / "data" / "retriever" / "report.json").read_bytes() == report
 
 
 @pytest.mark.parametrize("gone", ["interactions", "queries"])
-def test_one_task_is_learnt_where_there_is_data_for_one(copied, run_in, gone):
+def test_one_task_is_learnt_where_there_is_data_for_one(copied, capsys, gone):
     _shorten(copied)
     file = (
         copied
@@ -205,16 +212,16 @@ def test_one_task_is_learnt_where_there_is_data_for_one(copied, run_in, gone):
         )
     )
     pd.read_parquet(file).iloc[:0].to_parquet(file, index=False)
-    done = run_in("retriever", copied)
-    assert done.returncode == 0, done.stderr
+    _run()
+    said = capsys.readouterr().out
     retriever = Retriever.load(copied / "data", device="cpu")
     if gone == "interactions":
-        assert "does not learn to recommend: there were no train interactions" in done.stdout
+        assert "does not learn to recommend: there were no train interactions" in said
         assert retriever.search("comedy", k=3)
         with pytest.raises(UserError, match="has not learnt to recommend"):
             retriever.recommend([])
     else:
-        assert "does not learn to search" in done.stdout
+        assert "does not learn to search" in said
         assert retriever.recommend([], k=3)
         with pytest.raises(UserError, match="has not learnt to search"):
             retriever.search("comedy")
