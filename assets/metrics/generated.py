@@ -23,7 +23,7 @@ class Generated:
 
     Attributes:
         answers: Judged as items, corrected for collisions.
-        sid_gains: (questions, beams) 1 where the SID of a right answer was generated.
+        sid_gains: (questions, depth) 1 where the SID of a right answer was generated.
         sid_answers: (questions,) number of distinct SIDs of right answers.
         valid: Share of the generated IDs that stand in the table of Semantic IDs.
         reranked: The items of the beam ordered by the bi-encoder; None where that is not done.
@@ -82,7 +82,7 @@ def generate(
                 expected.items,
                 expected.gains,
                 expected.first,
-                gains_of(leaves, right_sids),
+                gains_of(leaves[:, :depth], right_sids),
                 np.array([len(sids) for sids in right_sids]),
                 valid[leaves[leaves >= 0]],
                 np.append(row_of, -1)[rerank(chunk, beams)]
