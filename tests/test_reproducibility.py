@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, Project, run_stage, write_project
 
+from assets.interactions.packaged import movielens_small
+
 LEARNT = [
     "synthetic_queries",
     "bi_encoder",
@@ -68,17 +70,23 @@ def test_what_is_learnt_does_not_depend_on_the_test_split(project, tmp_path):
 
 
 @pytest.mark.verify
-def test_two_runs_of_the_whole_packaged_data_set_give_the_same_bytes(tmp_path):
-    """Slow: every stage up to the gate, twice, with cold caches and all defaults."""
-    seen = []
-    for name in ("first", "second"):
-        folder = tmp_path / name
+def test_the_whole_packaged_data_set_gives_the_same_bytes_twice_and_the_same_ids_shuffled(tmp_path):
+    """Slow: every stage up to the gate with cold caches and all defaults, three times."""
+    first, second, shuffled = (tmp_path / name for name in ("first", "second", "shuffled"))
+    for folder in (first, second, shuffled):
         (folder / "data" / "incoming").mkdir(parents=True)
         (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-        hashes = {}
-        for stage in ["interactions", *LEARNT]:
+    for name, table in zip(("items", "interactions"), movielens_small(), strict=True):
+        (shuffled / "data" / "incoming" / name).mkdir()
+        rows = table.sample(frac=1, random_state=1)
+        rows.to_csv(shuffled / "data" / "incoming" / name / "rows.csv", index=False)
+
+    for stage in ["interactions", *LEARNT]:
+        made = []
+        for folder in (first, second, shuffled):
             done = run_stage(stage, folder)
             assert done.returncode == 0, done.stderr
-            hashes[stage] = contents(folder / "data" / stage)
-        seen.append(hashes)
-    assert seen[0] == seen[1]
+            made.append(contents(folder / "data" / stage))
+        assert made[0] == made[1], stage
+        if stage != "interactions":
+            assert made[0] == made[2], stage
