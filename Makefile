@@ -9,6 +9,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 install: .venv/installed
 
 .venv/installed: pyproject.toml
+	@echo "Installing into .venv: a minute or two ..."
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sidmill needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check "$(TORCH)"
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$(FAISS),dev]"
