@@ -29,6 +29,7 @@ from assets.retriever.beam_search import beam_search, dead_nodes
 from assets.retriever.buckets import Buckets
 from assets.retriever.model import RetrieverModel
 from assets.retriever.params import RetrieverParams
+from assets.retriever.ragged import first_of_each_row, row_by_row
 from assets.retriever.sequences import recommend_prompts
 from assets.retriever.trie import Trie
 from assets.retriever.vocabulary import Vocabulary
@@ -50,8 +51,8 @@ class Result:
         item_id: The item.
         title: Its title, or its text where it has none.
         sid: Its Semantic ID, such as ``<a_12><b_200><c_7>``.
-        score: Cosine similarity of query and item where the beam was re-ranked, otherwise the log
-            probability of the SID. The higher the better.
+        score: Cosine similarity of query and item where the beam was re-ranked, otherwise the
+            beam's score of the SID. The higher the better.
     """
 
     item_id: str
@@ -66,7 +67,8 @@ class Beams:
 
     Attributes:
         leaves: (rows, beams) int32 rows of ``Retriever.sids``, best first, -1 where there is none.
-        scores: (rows, beams) float32 log probabilities, -inf where there is none.
+        scores: (rows, beams) float32 log probabilities, plus weighted similarities in a search;
+            -inf where there is none.
         excluded: (exclusions,) int64 ``row * items + item row`` of what may not be shown: the
             history's items, some of whose SIDs other items share.
     """
@@ -90,6 +92,7 @@ class Retriever:
         titles: (items,) text.
         history: Items of a history that are read.
         beams: Beams of an answer.
+        similarity_weight: Of the rebuilt item's similarity in a search's beam.
         reranks: Whether :meth:`search` re-ranks unless told otherwise.
         tasks: ``search`` and ``recommend``, as far as there was data to learn them.
     """
@@ -103,6 +106,7 @@ class Retriever:
     titles: NDArray[np.object_]
     history: int
     beams: int
+    similarity_weight: float
     reranks: bool
     tasks: tuple[str, ...]
 
@@ -133,6 +137,7 @@ class Retriever:
             titles=titles_of(data),
             history=params.history,
             beams=params.beams,
+            similarity_weight=params.similarity_weight,
             reranks=params.rerank,
             tasks=tuple(tasks),
         )
@@ -173,6 +178,7 @@ class Retriever:
             titles=titles_of(Interactions.load(root / "interactions")),
             history=manifest["history"],
             beams=manifest["beams"],
+            similarity_weight=manifest["similarity_weight"],
             reranks=manifest["rerank"],
             tasks=tuple(manifest["tasks"]),
         )
@@ -193,6 +199,7 @@ class Retriever:
             "query_tokens": self.model.query_tokens,
             "history": self.history,
             "beams": self.beams,
+            "similarity_weight": self.similarity_weight,
             "rerank": self.reranks,
         }
         write_json(folder / "manifest.json", manifest)
@@ -262,7 +269,7 @@ class Retriever:
             )
             with torch.inference_mode():
                 prompt = self.model.embed(self._tensor(tokens))
-            row, item = _exclusions(chunk)
+            row, item = row_by_row(chunk)
             dead = dead_nodes(
                 self.trie,
                 self._tensor(self.buckets.sizes),
@@ -280,13 +287,13 @@ class Retriever:
                     dead=dead,
                 )
             )
-        row, item = _exclusions(items)
+        row, item = row_by_row(items)
         return _gathered(found, np.unique(row * len(self.item_ids) + item))
 
     def rank(self, beams: Beams, k: int) -> NDArray[np.int64]:
         """Return the items of beams: (rows, k) rows of `item_ids`, -1 where there are fewer."""
         row, item = self._shown(beams)
-        return _first(row, item, len(beams.leaves), k)
+        return first_of_each_row(row, item, len(beams.leaves), k)
 
     def rerank(
         self, queries: Sequence[str], beams: Beams, k: int, *, cache: Path | None = None
@@ -300,7 +307,7 @@ class Retriever:
             cache: ``data/cache`` to reuse and keep query vectors.
         """
         row, item, _ = self._most_similar(self._encode(queries, cache), beams)
-        return _first(row, item, len(beams.leaves), k)
+        return first_of_each_row(row, item, len(beams.leaves), k)
 
     @property
     def sids(self) -> NDArray[np.int32]:
@@ -359,7 +366,16 @@ class Retriever:
             with torch.inference_mode():
                 prompt = self.model.search_prompt(self._tensor(vectors[rows]))
             guide = self._tensor(latent[rows])
-            found.append(beam_search(self.model, self.trie, prompt, beams, latent=guide))
+            found.append(
+                beam_search(
+                    self.model,
+                    self.trie,
+                    prompt,
+                    beams,
+                    latent=guide,
+                    similarity_weight=self.similarity_weight,
+                )
+            )
         return _gathered(found, np.empty(0, np.int64))
 
     def _most_similar(
@@ -400,23 +416,6 @@ class Retriever:
 def titles_of(data: Interactions) -> NDArray[np.object_]:
     """Return what every item is called: its title, or its text where it has none."""
     return data.items["title"].fillna(data.items["text"]).to_numpy(dtype=object)
-
-
-def _exclusions(
-    items: Sequence[NDArray[np.int64]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Flatten the items of each row into (row, item)."""
-    row = np.repeat(np.arange(len(items)), [len(rows) for rows in items])
-    return row, np.concatenate([*items, np.empty(0, np.int64)])
-
-
-def _first(row: NDArray[np.int64], item: NDArray[np.int64], rows: int, k: int) -> NDArray[np.int64]:
-    """Stack the first k items of each row; `row` ascends. (rows, k), -1 where there are fewer."""
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    keep = place < k
-    out = np.full((rows, k), -1, dtype=np.int64)
-    out[row[keep], place[keep]] = item[keep]
-    return out
 
 
 def _gathered(

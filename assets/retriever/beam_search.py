@@ -35,6 +35,7 @@ def beam_search(
     *,
     prompt_mask: Tensor | None = None,
     latent: Tensor | None = None,
+    similarity_weight: float = 0.0,
     dead: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Find the most probable leaves.
@@ -46,12 +47,15 @@ def beam_search(
         beams: Prefixes kept per row and level.
         prompt_mask: (rows, length) bool, False where padded.
         latent: (rows, latent dim) query vectors for the guide.
+        similarity_weight: What a unit of similarity between the query and the item as its SID
+            rebuilds it adds to the score. Log probabilities alone say nothing where a node has a
+            single child: it follows for certain, however little it suits the query.
         dead: Sorted ``row * nodes + node`` of the nodes that must not be entered.
 
     Returns:
         (rows, beams) int64 leaves, -1 where there are fewer than `beams`, and (rows, beams) float32
-        log probabilities, best first, -inf where there is no leaf. Equal scores come in the order
-        of SIDs.
+        log probabilities plus weighted similarities, best first, -inf where there is no leaf.
+        Equal scores come in the order of SIDs.
     """
     rows, length, _ = prompt.shape
     device = prompt.device
@@ -77,8 +81,14 @@ def beam_search(
             place = torch.full((rows, width), length + level - 1, device=device)
             hidden = _forward(model, model.embed(tokens), seen, place, cache)
         children, exists = trie.children(nodes, level)
-        logits = model.logits(hidden, level, latent)
+        similarity = model.similarity(latent, level)
+        if similarity is not None:
+            similarity = similarity[:, None]  # the same for all beams of a row
+        logits = model.logits(hidden, level, similarity)
         found = scores[..., None] + trie.log_probabilities(logits, children, exists)
+        if similarity is not None:
+            nearness = similarity.expand_as(logits).gather(2, trie.code[children])
+            found = found + similarity_weight * nearness
         found, children = found.flatten(1), children.flatten(1)
         if dead is not None:
             found = found.masked_fill(_is_dead(children, dead, trie), -torch.inf)

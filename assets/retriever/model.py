@@ -140,22 +140,33 @@ class RetrieverModel(nn.Module):
         """Look up input embeddings."""
         return self.lm.get_input_embeddings()(tokens)
 
-    def logits(self, hidden: Tensor, level: int, latent: Tensor | None = None) -> Tensor:
+    def similarity(self, latent: Tensor | None, level: int) -> Tensor | None:
+        """Compare queries with the codes of one level.
+
+        Args:
+            latent: (rows, latent dim) query vectors in the codebooks' space, if there are any.
+            level: The level.
+
+        Returns:
+            (rows, codes of the level) inner products; None where there is nothing to compare.
+        """
+        if latent is None or level >= len(self.guide):
+            return None
+        return latent @ self.get_buffer(f"codebook_{level}").T
+
+    def logits(self, hidden: Tensor, level: int, similarity: Tensor | None) -> Tensor:
         """Score the codes of one level.
 
         Args:
-            hidden: (rows, ..., hidden) states from which the level's token is to come.
+            hidden: (..., hidden) states from which the level's token is to come.
             level: The level.
-            latent: (rows, latent dim) query vectors in the codebooks' space, for the guide.
+            similarity: From :meth:`similarity`, for the guide; of a shape that broadcasts.
 
         Returns:
-            (rows, ..., codes of the level) float.
+            (..., codes of the level) float.
         """
         first, end = self.vocabulary.first[level : level + 2]
         scores = hidden @ self.lm.lm_head.weight[first:end].T
-        if latent is None or level >= len(self.guide):
+        if similarity is None:
             return scores
-        similarity = latent @ self.get_buffer(f"codebook_{level}").T  # (rows, codes)
-        middle = (1,) * (scores.dim() - 2)
-        similarity = similarity.view(len(similarity), *middle, similarity.shape[-1])
         return scores + GUIDE_SCALE * self.guide[level] * similarity

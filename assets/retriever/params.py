@@ -43,6 +43,12 @@ class RetrieverParams(Params):
     warmup_steps: int = Field(60, ge=0, description="Steps of linear warm-up; cosine follows.")
     half_precision: bool = Field(True, description="Train in bfloat16 autocast.")
     beams: int = Field(60, ge=1, description="Beams of an answer.")
+    similarity_weight: float = Field(
+        20.0,
+        ge=0,
+        description="What a unit of similarity between the query and the item as its SID rebuilds "
+        "it adds to the log probability of a search's beam.",
+    )
     rerank: bool = Field(
         True,
         description="Whether `.search` orders the beam's items by the bi-encoder's similarity.",

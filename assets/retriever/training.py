@@ -68,7 +68,7 @@ def _sid_loss(
     total = torch.zeros(len(leaves), device=hidden.device)
     for level in range(trie.levels):
         children, exists = trie.children(paths[:, level], level)
-        logits = model.logits(hidden[:, level], level, latent)
+        logits = model.logits(hidden[:, level], level, model.similarity(latent, level))
         right = paths[:, level + 1, None] - children[:, :1]
         total -= trie.log_probabilities(logits, children, exists).gather(1, right)[:, 0]
     return total

@@ -48,8 +48,10 @@ class World:
         return self.model.vocabulary.encode(self.buckets.sids)
 
     @torch.inference_mode()
-    def oracle(self, prompt: torch.Tensor, latent: torch.Tensor | None) -> list[float]:
-        """Log probability of every leaf after one (length, hidden) prompt."""
+    def oracle(
+        self, prompt: torch.Tensor, latent: torch.Tensor | None, weight: float = 0.0
+    ) -> list[float]:
+        """Score of every leaf after one (length, hidden) prompt."""
         sids = [tuple(row) for row in self.buckets.sids.tolist()]
         scores = []
         for sid, tokens in zip(sids, torch.from_numpy(self.tokens), strict=True):
@@ -58,7 +60,10 @@ class World:
             total = 0.0
             for level, code in enumerate(sid):
                 state = hidden[len(prompt) - 1 + level][None]
-                logits = self.model.logits(state, level, latent)[0]
+                similarity = self.model.similarity(latent, level)
+                logits = self.model.logits(state, level, similarity)[0]
+                if similarity is not None:
+                    total += weight * float(similarity[0, code])
                 allowed = sorted({s[level] for s in sids if s[:level] == sid[:level]})
                 total += float(logits[allowed].log_softmax(0)[allowed.index(code)])
             scores.append(total)
@@ -83,15 +88,20 @@ def _is_ranking_of(leaves, scores, expected: dict[int, float]) -> None:
     items=st.integers(1, 25),
     levels=st.integers(1, 3),
     guided=st.integers(0, 3),
+    weight=st.sampled_from([0.0, 2.0]),
 )
-def test_wide_beams_find_every_sid_with_the_score_of_the_oracle(seed, items, levels, guided):
+def test_wide_beams_find_every_sid_with_the_score_of_the_oracle(
+    seed, items, levels, guided, weight
+):
     world = World.make(seed, items, levels, min(guided, levels))
     vectors = torch.randn(3, DIM)
     prompt = world.model.search_prompt(vectors).detach()
-    leaves, scores = beam_search(world.model, world.trie, prompt, 40, latent=vectors)
+    leaves, scores = beam_search(
+        world.model, world.trie, prompt, 40, latent=vectors, similarity_weight=weight
+    )
     assert leaves.shape == scores.shape == (3, 40)
     for row in range(3):
-        expected = dict(enumerate(world.oracle(prompt[row], vectors[row : row + 1])))
+        expected = dict(enumerate(world.oracle(prompt[row], vectors[row : row + 1], weight)))
         _is_ranking_of(leaves[row], scores[row], expected)
 
 
