@@ -12,12 +12,12 @@ from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.quality_gate.artifact import Verdict
-from assets.retriever.artifact import WHY_NOT, Retriever
+from assets.retriever.artifact import WHY_NOT
 from assets.retriever.buckets import Buckets
 from assets.retriever.examples import read_examples
 from assets.retriever.figures import draw_training
 from assets.retriever.params import RetrieverParams
-from assets.retriever.training import train
+from assets.retriever.training import train, untrained
 from assets.retriever.validation import Validation
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import Run, run_stage
@@ -40,7 +40,7 @@ def main(run: Run[RetrieverParams]) -> None:
     examples = read_examples(buckets.leaf_of, data, queries, encoder, embeddings)
     for task in set(WHY_NOT) - set(examples.tasks):
         run.say(f"does not learn to {task}: {WHY_NOT[task]}.")
-    retriever = Retriever.untrained(
+    retriever = untrained(
         run.params, ids, buckets, codebooks, encoder, embeddings, data, examples.tasks, device
     )
     validation = Validation.sample(

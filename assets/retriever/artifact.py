@@ -28,7 +28,6 @@ from assets.interactions.artifact import Interactions, normalised
 from assets.retriever.beam_search import beam_search, dead_nodes
 from assets.retriever.buckets import Buckets
 from assets.retriever.model import RetrieverModel
-from assets.retriever.params import RetrieverParams
 from assets.retriever.ragged import first_of_each_row, row_by_row
 from assets.retriever.sequences import recommend_prompts
 from assets.retriever.trie import Trie
@@ -109,38 +108,6 @@ class Retriever:
     similarity_weight: float
     reranks: bool
     tasks: tuple[str, ...]
-
-    @classmethod
-    def untrained(
-        cls,
-        params: RetrieverParams,
-        ids: SemanticIds,
-        buckets: Buckets,
-        codebooks: Codebooks,
-        encoder: BiEncoder,
-        embeddings: Embeddings,
-        data: Interactions,
-        tasks: Sequence[str],
-        device: str,
-    ) -> Retriever:
-        """Make a retriever that has yet to learn `tasks`."""
-        vocabulary = Vocabulary.of(ids.sizes, params.search_prompt, params.recommend_prompt)
-        books = codebooks.quantizer.codebooks
-        model = RetrieverModel.create(params, vocabulary, books, encoder.dim)
-        return cls(
-            model=model.to(device),
-            ids=ids,
-            buckets=buckets,
-            codebooks=codebooks,
-            encoder=encoder,
-            vectors=embeddings.text,
-            titles=titles_of(data),
-            history=params.history,
-            beams=params.beams,
-            similarity_weight=params.similarity_weight,
-            reranks=params.rerank,
-            tasks=tuple(tasks),
-        )
 
     @classmethod
     def load(cls, root: Path | str = "data", device: str = "auto") -> Retriever:

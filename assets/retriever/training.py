@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from assets.retriever.artifact import Retriever
+from assets.bi_encoder.artifact import BiEncoder
+from assets.codebooks.artifact import Codebooks
+from assets.embeddings.artifact import Embeddings
+from assets.interactions.artifact import Interactions
+from assets.retriever.artifact import Retriever, titles_of
+from assets.retriever.buckets import Buckets
 from assets.retriever.examples import Examples
 from assets.retriever.model import RetrieverModel
 from assets.retriever.params import RetrieverParams
 from assets.retriever.trie import Trie
-from assets.retriever.vocabulary import RECOMMEND
+from assets.retriever.vocabulary import RECOMMEND, Vocabulary
+from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import progress
+
+
+def untrained(
+    params: RetrieverParams,
+    ids: SemanticIds,
+    buckets: Buckets,
+    codebooks: Codebooks,
+    encoder: BiEncoder,
+    embeddings: Embeddings,
+    data: Interactions,
+    tasks: Sequence[str],
+    device: str,
+) -> Retriever:
+    """Make a retriever that has yet to learn `tasks`."""
+    vocabulary = Vocabulary.of(ids.sizes, params.search_prompt, params.recommend_prompt)
+    books = codebooks.quantizer.codebooks
+    model = RetrieverModel.create(params, vocabulary, books, encoder.dim)
+    return Retriever(
+        model=model.to(device),
+        ids=ids,
+        buckets=buckets,
+        codebooks=codebooks,
+        encoder=encoder,
+        vectors=embeddings.text,
+        titles=titles_of(data),
+        history=params.history,
+        beams=params.beams,
+        similarity_weight=params.similarity_weight,
+        reranks=params.rerank,
+        tasks=tuple(tasks),
+    )
 
 
 def search_loss(
