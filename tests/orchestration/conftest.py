@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,6 +191,25 @@ def house(project, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     done = workshop.dvc("commit", "--force", "--with-deps", "quality_gate")
     assert done.returncode == 0, done.stdout + done.stderr
     return workshop
+
+
+@pytest.fixture
+def put_release(project) -> Callable[[Path], Path]:
+    """Puts the small project's trained retriever into a folder as its current release."""
+
+    def put(root: Path) -> Path:
+        project.make("retriever")
+        home = root / "data" / "releases"
+        shutil.copytree(
+            project.folder / "data", home / "r1-00000000", ignore=shutil.ignore_patterns("incoming")
+        )
+        entry = {"name": "r1-00000000", "number": 1, "created": "", "sid_version": "0" * 64}
+        entry |= {"metrics": {}, "assets": {}, "params": {}}
+        (home / "r1-00000000" / "release.json").write_text(json.dumps(entry))
+        (home / "current").symlink_to("r1-00000000")
+        return home
+
+    return put
 
 
 @dataclass

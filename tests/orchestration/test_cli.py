@@ -267,16 +267,10 @@ def test_stopping_a_run_stops_the_stage_too(shop):
         assert alive.read() == b""
 
 
-def test_a_real_release_searches_and_recommends(project, tmp_path, monkeypatch, capsys):
-    project.make("retriever")
-    home = tmp_path / "data" / "releases"
-    shutil.copytree(
-        project.folder / "data", home / "r1-00000000", ignore=shutil.ignore_patterns("incoming")
-    )
-    entry = {"name": "r1-00000000", "number": 1, "created": "", "sid_version": "0" * 64}
-    entry |= {"metrics": {}, "assets": {}, "params": {}}
-    (home / "r1-00000000" / "release.json").write_text(json.dumps(entry))
-    (home / "current").symlink_to("r1-00000000")
+def test_a_real_release_searches_and_recommends(
+    project, put_release, tmp_path, monkeypatch, capsys
+):
+    put_release(tmp_path)
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)

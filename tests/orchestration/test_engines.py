@@ -12,15 +12,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from assets.quality_gate.expectations import EXPECTATIONS
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from assets.quality_gate.expectations import EXPECTATIONS
 from orchestration.definitions import build_definitions
 from orchestration.rebuilds import incoming_sensor, repro_sensor
 
 ROOT = Path(__file__).parents[2]
 ENGINES = ["dvc", "dagster"]
+SEARCH = "from orchestration.cli import main; main(['search', 'star wars', '--json'])"
 FIRST, SECOND = EXPECTATIONS[0].name, EXPECTATIONS[1].name
 
 
@@ -239,6 +240,35 @@ def test_another_codebook_size_reruns_codebooks_and_followers_alone(house, insta
     house.set("codebooks", codebook_size=16)
     assert house.computed(engine, instance, "quality_gate") == []
     assert house.lock == first
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_after_a_failed_gate_the_last_release_still_answers(house, instance, engine, put_release):
+    home = put_release(house.root)
+    try:
+        house.set("quality_gate", gini_raw={"maximum": 0.0})
+        if engine == "dvc":
+            failed = house.dvc("repro", "quality_gate")
+            assert failed.returncode != 0
+            said = failed.stdout + failed.stderr
+        else:
+            result = house.dagster(instance, *list(house.pipeline.stages)[:8])
+            [step] = [event for event in result.all_events if event.is_step_failure]
+            said = step.step_failure_data.user_failure_data.description
+        assert "expected at most 0: off by" in said
+        assert "gini_raw is" in said
+        answer = subprocess.run(
+            [sys.executable, "-c", SEARCH],
+            cwd=house.root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert len(json.loads(answer.stdout)) == 10
+    finally:
+        shutil.rmtree(home)
+        house.set("quality_gate", gini_raw={"maximum": 0.6})
+        assert house.computed("dvc", instance, "quality_gate") == []
 
 
 def test_dagsters_command_materialises_by_string_as_its_users_type_it(house, tmp_path):
