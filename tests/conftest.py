@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+# Models and matrices are tiny here: a second thread costs more than it saves.
+os.environ |= {"OMP_NUM_THREADS": "1", "SIDMILL_THREADS": "1"}
+
 ROOT = Path(__file__).parents[1]
 ITEMS = 300
 USERS = 200

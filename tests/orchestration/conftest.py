@@ -253,6 +253,7 @@ SHOP_STAGES = {
     "retriever": ["quality_gate"],
     "metrics": ["retriever"],
 }
+REAL_IN_SHOP = ["interactions", "codebooks", "semantic_ids"]
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +263,7 @@ def shop_template(project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shop")
     for name in SHOP_STAGES:
         made = project.folder / "data" / name
-        if name in project.made:
+        if name in REAL_IN_SHOP:
             shutil.copytree(made, root / "made" / name)
         else:
             (root / "made" / name).mkdir()
