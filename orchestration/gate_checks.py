@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from assets.quality_gate.expectations import EXPECTATIONS
 
 from assets.quality_gate.artifact import Outcome, Verdict
+from assets.quality_gate.expectations import EXPECTATIONS
 
 GATE = "quality_gate"
 SEVERITIES = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
