@@ -1,0 +1,206 @@
+"""The commands that build and release: run, publish, releases, rollback, status, ui.
+
+Heavy things are imported by the command that needs them, so that help and tables come at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from orchestration.options import AsJson, project_root
+from orchestration.terminal import complain, console, print_json, print_results, print_table
+
+PANEL = "Build and release"
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def run(as_json: AsJson = False) -> None:
+    """Bring every stage up to date, publish, and show what came of it."""
+    from orchestration.full_run import build, still_answers, summary
+    from orchestration.releases import PublishError, current, publish
+
+    root, progress = project_root(), console(sys.stderr if as_json else None)
+    signal.signal(signal.SIGTERM, _stop)  # an exception, so that DVC is ended too
+    done = build(root, progress)
+    before = current(root)
+    refusal = None
+    try:
+        release = publish(root)
+        same = before is not None and before.name == release.name
+        word = "unchanged, still" if same else "published"
+        progress.print(f"✓ {'release':<18} {word} {release.name}")
+    except PublishError as error:
+        refusal = f"not published: {error} {still_answers(root)}"
+    result = summary(root, done)
+    if as_json:
+        print_json(result | {"refusal": refusal})
+    else:
+        print_results(result["table"])
+        for line in result["skipped"]:
+            progress.print(f"skipped {line}")
+        if result["report"]:
+            progress.print(f"report: {result['report']}", soft_wrap=True)
+        progress.print("UI:     make ui (or `sidmill ui`), then http://localhost:3000")
+    if refusal:
+        complain(refusal)
+        raise typer.Exit(1)
+
+
+@commands.command(rich_help_panel=PANEL)
+def publish(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is worse than the current release.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the assets to a new release and make it the current one.
+
+    Refused are assets that are out of date or do not fit together, and, without --force, those with
+    which recall@10 of search or recommendation falls.
+    """
+    from orchestration import releases as store
+
+    root = project_root()
+    before = store.current(root)
+    release = store.publish(root, force=force)
+    if as_json:
+        print_json(_entry(release, release))
+    elif before and before.name == release.name:
+        print(f"nothing to do: {release.name} holds these very assets")
+    else:
+        print(f"published {release.name}: {release.folder}")
+
+
+@commands.command(rich_help_panel=PANEL)
+def releases(as_json: AsJson = False) -> None:
+    """List the releases, the oldest first."""
+    from orchestration import releases as store
+
+    root = project_root()
+    used = store.current(root)
+    rows = [_entry(release, used) for release in store.releases(root)]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        print("nothing is released yet: `sidmill run` builds everything and publishes it")
+    else:
+        print_table(
+            ["", "release", "published", *(f"{task}\nrecall@10" for task in store.RECALL)],
+            [
+                [
+                    "current" if row["current"] else "",
+                    row["name"],
+                    row["created"],
+                    *(row["metrics"].get(task) for task in store.RECALL),
+                ]
+                for row in rows
+            ],
+        )
+
+
+@commands.command(rich_help_panel=PANEL)
+def rollback(
+    name: Annotated[
+        str | None, typer.Argument(help="Such as r3; default: the one before the current.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an earlier release the current one (or a later one again)."""
+    from orchestration import releases as store
+
+    release = store.rollback(project_root(), name)
+    if as_json:
+        print_json(_entry(release, release))
+    else:
+        print(f"current is now {release.name}, published {release.created}")
+
+
+@commands.command(rich_help_panel=PANEL)
+def status(as_json: AsJson = False) -> None:
+    """Say which assets are out of date and why, and what is released."""
+    from orchestration.dvc_pipeline import Pipeline
+    from orchestration.full_run import ready_for_dvc
+    from orchestration.releases import current
+
+    root = project_root()
+    ready_for_dvc(root, console(sys.stderr))
+    pipeline, release = Pipeline.load(root), current(root)
+    stale = pipeline.stale()
+    made = {name: lock.output for name, lock in pipeline.lock().items()}
+    released = release is not None and not stale and release.assets == made
+    if as_json:
+        entry = _entry(release, release) if release else None
+        print_json({"stale": stale, "release": entry, "released": released})
+        return
+    rows = [
+        [name, "out of date" if name in stale else "up to date", _reasons(stale.get(name, []))]
+        for name in pipeline.stages
+    ]
+    print_table(["asset", "state", "why"], rows)
+    if release is None:
+        print("released: nothing yet")
+    else:
+        also = "these very assets" if released else "made of other assets than data/ holds now"
+        print(f"released: {release.name}, published {release.created}; {also}")
+    if stale:
+        print("`sidmill run` brings everything up to date and publishes it")
+    elif not released:
+        print("`sidmill publish` releases what data/ holds")
+
+
+@commands.command(rich_help_panel=PANEL)
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
+) -> None:
+    """Open Dagster on this machine: lineage, figures, checks, schedule and sensor."""
+    from assets.stage import UserError
+    from orchestration.full_run import ready_for_dvc
+
+    root = project_root()
+    ready_for_dvc(root, console(sys.stderr))
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} is taken: try `sidmill ui --port {port + 1}`.") from error
+    home = root / ".dagster"
+    home.mkdir(exist_ok=True)
+    shutil.copy(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+    print(f"Dagster will be on http://localhost:{port} (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "orchestration.definitions"]
+    os.chdir(root)
+    os.execve(  # noqa: S606  the command is ours
+        sys.executable,
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        {**os.environ, "DAGSTER_HOME": str(home)},
+    )
+
+
+def _reasons(found: Sequence[str]) -> str:
+    """Put reasons on one line, those that come from upstream together at the end."""
+    own = [reason for reason in found if not reason.startswith("follows ")]
+    after = [reason.removeprefix("follows ") for reason in found if reason not in own]
+    return "; ".join([*own, *(["follows " + ", ".join(after)] if after else [])])
+
+
+def _stop(*_: object) -> NoReturn:
+    raise SystemExit(143)
+
+
+def _entry(release: Any, used: Any) -> dict[str, Any]:
+    """Return what is told of a release in JSON."""
+    names = ("name", "number", "created", "sid_version", "metrics")
+    entry = {name: getattr(release, name) for name in names}
+    is_current = used is not None and used.name == release.name
+    return {**entry, "folder": str(release.folder), "current": is_current}

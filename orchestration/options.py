@@ -1,0 +1,27 @@
+"""What the commands of `sidmill` have in common: the project they work in and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def project_root() -> Path:
+    """Return the nearest folder, from here upwards, that is a project.
+
+    Raises:
+        UserError: There is none.
+    """
+    from assets.stage import UserError
+
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return folder
+    raise UserError(
+        f"no project in {here} or above it: go to the folder with params.yaml and dvc.yaml."
+    )

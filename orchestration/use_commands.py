@@ -1,0 +1,137 @@
+"""The commands that use the current release: search, recommend, show.
+
+Heavy things are imported by the command that needs them, so that help and tables come at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from orchestration.options import AsJson, project_root
+from orchestration.terminal import console, print_json, print_table
+
+PANEL = "Use the release"
+Count = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of items.")]
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def search(
+    query: Annotated[
+        str | None, typer.Argument(help="Without one, a prompt that stays open.")
+    ] = None,
+    k: Count = 10,
+    no_rerank: Annotated[
+        bool, typer.Option("--no-rerank", help="The beam's own order, not the encoder's.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find items for a query, in the current release.
+
+    From a pipe, each line of input is a query and, with --json, each line of output its answer.
+    """
+    from assets.stage import UserError
+    from orchestration import answers
+
+    release = answers.current_release(project_root())
+    rerank = False if no_rerank else None
+    if query is not None and not query.strip():
+        raise UserError("the query is empty: type a few words.")
+    with console(sys.stderr).status(f"loading {release.name}"):
+        retriever = answers.load_retriever(release, searches=True)
+    for text in [query] if query is not None else _typed(release.name):
+        started = time.perf_counter()
+        rows = answers.search(retriever, text, k, rerank)
+        took = time.perf_counter() - started
+        if as_json:
+            print_json(rows if query is not None else {"query": text, "results": rows})
+        else:
+            _print_results(rows, f"{release.name}, {took * 1000:.0f} ms")
+        sys.stdout.flush()
+
+
+@commands.command(rich_help_panel=PANEL)
+def recommend(
+    user: Annotated[str | None, typer.Option(help="A user of the data, by id.")] = None,
+    items: Annotated[
+        str | None, typer.Option(help="Item ids with commas between, the oldest first.")
+    ] = None,
+    k: Count = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend what comes next, after a user's history or after some items."""
+    if (user is None) == (items is None):
+        raise typer.BadParameter("give either --user ID or --items ID,ID")
+    from orchestration import answers
+
+    release = answers.current_release(project_root())
+    if user is not None:
+        history = answers.history_of(release, user)
+    else:
+        history = [name.strip() for name in (items or "").split(",") if name.strip()]
+    with console(sys.stderr).status(f"loading {release.name}"):
+        retriever = answers.load_retriever(release, searches=False)
+    started = time.perf_counter()
+    rows = answers.recommend(retriever, history, k)
+    took = time.perf_counter() - started
+    if as_json:
+        print_json(rows)
+    else:
+        after = f"after {len(history)} item{'s' if len(history) > 1 else ''}"
+        _print_results(rows, f"{after}, {release.name}, {took * 1000:.0f} ms")
+
+
+@commands.command(rich_help_panel=PANEL)
+def show(item: Annotated[str, typer.Argument(help="An item id.")], as_json: AsJson = False) -> None:
+    """Show an item's Semantic ID and the items that share each prefix of it."""
+    from orchestration import answers
+
+    found = answers.show(answers.current_release(project_root()), item)
+    if as_json:
+        print_json(found)
+        return
+    lines = [f"{found['item_id']}  {found['title'] or ''}", found["category"] or ""]
+    moved = (
+        "" if found["sid"].startswith(found["raw_sid"]) else f"  (moved from {found['raw_sid']})"
+    )
+    for line in (*lines, found["sid"] + moved):
+        console().print(Text(line))
+    print_table(
+        ["prefix", "items", "labels", "also here, most popular first"],
+        [
+            [
+                row["prefix"],
+                row["items"],
+                ", ".join(f"{label['label']} {label['share']:.0%}" for label in row["labels"]),
+                "; ".join(str(other["title"] or other["item_id"]) for other in row["others"]),
+            ]
+            for row in found["prefixes"]
+        ],
+    )
+
+
+def _typed(release: str) -> Iterator[str]:
+    """Yield what is typed, or each line of a pipe, until it ends."""
+    asks = sys.stdin.isatty()
+    if asks:
+        print(f"{release} answers; an empty line ends.", file=sys.stderr)
+    while True:
+        try:
+            line = input("search> ") if asks else next(sys.stdin)
+        except (EOFError, KeyboardInterrupt, StopIteration):
+            return
+        if line.strip():
+            yield line.strip()
+        elif asks:
+            return
+
+
+def _print_results(rows: list[dict[str, Any]], title: str) -> None:
+    columns = ["rank", "item_id", "title", "sid", "score"]
+    print_table(columns, [[row[name] for name in columns] for row in rows], title)
