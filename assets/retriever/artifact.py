@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,52 +29,20 @@ from assets.retriever.beam_search import beam_search, dead_nodes
 from assets.retriever.buckets import Buckets
 from assets.retriever.model import RetrieverModel
 from assets.retriever.ragged import first_of_each_row, row_by_row
+from assets.retriever.results import Beams, Result, gathered
 from assets.retriever.sequences import recommend_prompts
 from assets.retriever.trie import Trie
 from assets.retriever.vocabulary import Vocabulary
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.stage import Machine, UserError, read_json, write_json
 
+__all__ = ["Beams", "Result", "Retriever", "titles_of"]
+
 ROWS_AT_ONCE = 64  # bounds the memory of a batch of searches
 WHY_NOT = {
     "search": "there were no train queries",
     "recommend": "there were no train interactions",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """One answer.
-
-    Attributes:
-        item_id: The item.
-        title: Its title, or its text where it has none.
-        sid: Its Semantic ID, such as ``<a_12><b_200><c_7>``.
-        score: Cosine similarity of query and item where the beam was re-ranked, otherwise the
-            beam's score of the SID. The higher the better.
-    """
-
-    item_id: str
-    title: str
-    sid: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Beams:
-    """What a batch of beam searches found.
-
-    Attributes:
-        leaves: (rows, beams) int32 rows of ``Retriever.sids``, best first, -1 where there is none.
-        scores: (rows, beams) float32 log probabilities, plus weighted similarities in a search;
-            -inf where there is none.
-        excluded: (exclusions,) int64 ``row * items + item row`` of what may not be shown: the
-            history's items, some of whose SIDs other items share.
-    """
-
-    leaves: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    excluded: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -183,15 +151,24 @@ class Retriever:
         Raises:
             UserError: An empty query, or a model that has not learnt to search.
         """
-        if not query.strip():
+        return self.search_many([query], k, rerank)[0]
+
+    def search_many(
+        self, queries: Sequence[str], k: int = 10, rerank: bool | None = None
+    ) -> list[list[Result]]:
+        """Return what :meth:`search` returns, for many queries at once.
+
+        Raises:
+            UserError: An empty query, or a model that has not learnt to search.
+        """
+        if not all(query.strip() for query in queries):
             raise UserError("the query is empty: give it a few words.")
         self._must_know("search")
-        vectors = self._encode([query], None)
+        vectors = self._encode(queries, None)
         beams = self._search(vectors, max(self.beams, k))
         if rerank if rerank is not None else self.reranks:
-            _, items, similarity = self._most_similar(vectors, beams)
-            return self._results(items[:k], similarity[:k])
-        return self._by_probability(beams, k)
+            return self._results(*self._most_similar(vectors, beams), len(queries), k)
+        return self._results(*self._most_probable(beams), len(queries), k)
 
     def recommend(self, history: Sequence[str], k: int = 10) -> list[Result]:
         """Return the items that go on from a history, none of which is in it.
@@ -203,7 +180,16 @@ class Retriever:
         Raises:
             UserError: An unknown item, or a model that has not learnt to recommend.
         """
-        return self._by_probability(self.recommend_beams([history], beams=max(self.beams, k)), k)
+        return self.recommend_many([history], k)[0]
+
+    def recommend_many(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[Result]]:
+        """Return what :meth:`recommend` returns, for many histories at once.
+
+        Raises:
+            UserError: An unknown item, or a model that has not learnt to recommend.
+        """
+        beams = self.recommend_beams(histories, beams=max(self.beams, k))
+        return self._results(*self._most_probable(beams), len(histories), k)
 
     def search_beams(
         self, queries: Sequence[str], *, cache: Path | None = None, beams: int | None = None
@@ -255,7 +241,7 @@ class Retriever:
                 )
             )
         row, item = row_by_row(items)
-        return _gathered(found, np.unique(row * len(self.item_ids) + item))
+        return gathered(found, np.unique(row * len(self.item_ids) + item))
 
     def rank(self, beams: Beams, k: int) -> NDArray[np.int64]:
         """Return the items of beams: (rows, k) rows of `item_ids`, -1 where there are fewer."""
@@ -343,7 +329,7 @@ class Retriever:
                     similarity_weight=self.similarity_weight,
                 )
             )
-        return _gathered(found, np.empty(0, np.int64))
+        return gathered(found, np.empty(0, np.int64))
 
     def _most_similar(
         self, vectors: NDArray[np.float32], beams: Beams
@@ -359,34 +345,42 @@ class Retriever:
         keep = ~np.isin(row * len(self.item_ids) + item, beams.excluded)
         return row[keep], item[keep]
 
-    def _by_probability(self, beams: Beams, k: int) -> list[Result]:
-        _, items = self._shown(beams)
-        score_of = dict(zip(beams.leaves[0].tolist(), beams.scores[0].tolist(), strict=True))
-        return self._results(
-            items[:k], [score_of[leaf] for leaf in self.buckets.leaf_of[items[:k]]]
-        )
+    def _most_probable(
+        self, beams: Beams
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Return row, item and score of all items of the beams, the most probable first."""
+        row, item = self._shown(beams)
+        at, beam = np.nonzero(beams.leaves >= 0)
+        keys = at * len(self.sids) + beams.leaves[at, beam]
+        order = np.argsort(keys)
+        place = np.searchsorted(keys[order], row * len(self.sids) + self.buckets.leaf_of[item])
+        return row, item, beams.scores[at, beam][order][place]
 
     def _results(
-        self, items: NDArray[np.int64], scores: Iterable[float] | NDArray[np.float32]
-    ) -> list[Result]:
+        self,
+        row: NDArray[np.int64],
+        items: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        rows: int,
+        k: int,
+    ) -> list[list[Result]]:
+        """Return the first k items of each row; rows ascend, the best of a row comes first."""
+        ends = np.searchsorted(row, np.arange(rows), side="right")
+        starts = np.searchsorted(row, np.arange(rows))
         return [
-            Result(
-                str(self.item_ids[item]),
-                str(self.titles[item]),
-                sid_text(self.ids.codes[item]),
-                float(score),
-            )
-            for item, score in zip(items, scores, strict=True)
+            [
+                Result(
+                    str(self.item_ids[item]),
+                    str(self.titles[item]),
+                    sid_text(self.ids.codes[item]),
+                    float(score),
+                )
+                for item, score in zip(items[start:end], scores[start:end], strict=True)
+            ]
+            for start, end in zip(starts, np.minimum(ends, starts + k), strict=True)
         ]
 
 
 def titles_of(data: Interactions) -> NDArray[np.object_]:
     """Return what every item is called: its title, or its text where it has none."""
     return data.items["title"].fillna(data.items["text"]).to_numpy(dtype=object)
-
-
-def _gathered(
-    found: Sequence[tuple[torch.Tensor, torch.Tensor]], excluded: NDArray[np.int64]
-) -> Beams:
-    leaves, scores = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
-    return Beams(leaves.astype(np.int32), scores, excluded)

@@ -116,6 +116,35 @@ def test_batches_and_single_questions_agree(retriever):
             assert retriever.item_ids[rows].tolist() == single
 
 
+def test_many_questions_at_once_are_answered_as_one_by_one(data, retriever):
+    queries = ["old western", "animated children film", "space robots", "old western"]
+    items = retriever.item_ids.tolist()
+    histories = [items[:3], [], items[5:40], items[:-2]]
+    for rerank in (False, True):
+        _same(
+            retriever.search_many(queries, 70, rerank),
+            [retriever.search(query, 70, rerank) for query in queries],
+        )
+    _same(
+        retriever.recommend_many(histories, 7),
+        [retriever.recommend(history, 7) for history in histories],
+    )
+
+
+def _same(many, single) -> None:
+    """Equal but for rounding: neighbours whose scores differ by less may change places."""
+    for row, alone in zip(many, single, strict=True):
+        scores = {result.item_id: result.score for result in alone}
+        assert [result.score for result in row] == pytest.approx(
+            [result.score for result in alone], abs=1e-4
+        )
+        last = alone[-1].score
+        assert all(
+            scores.get(result.item_id, last) == pytest.approx(result.score, abs=1e-4)
+            for result in row
+        )
+
+
 def test_an_unknown_item_is_named(retriever):
     with pytest.raises(UserError, match="unknown item `nobody`"):
         retriever.recommend([str(retriever.item_ids[0]), "nobody"])
