@@ -11,7 +11,7 @@ from assets.interactions.incoming import incoming
 from assets.interactions.packaged import packaged
 from assets.interactions.pairs import make_pairs
 from assets.interactions.params import InteractionsParams
-from assets.interactions.splits import make_query_table, make_timeline
+from assets.interactions.snapshot import put_together
 from assets.interactions.summary import remarks, summarised
 from assets.interactions.warehouse import bring_up_to_date, forget, opened
 from assets.stage import DATA, Run, UserError, run_stage, write_json
@@ -39,17 +39,10 @@ def make_tables(run: Run[InteractionsParams]) -> None:
     params = run.params
     sources = incoming(DATA / "incoming") or packaged(params.dataset)
     template = Template.parse(params.document_template)
-    shares = {"validation": params.validation_share, "test": params.test_share}
 
     with opened(WAREHOUSE, run.machine, params.columns) as db:
         bring_up_to_date(db, sources, params.columns, run.say)
-
-        snapshot.make_catalogue(db, template)
-        snapshot.make_positives(db, params.min_weight)
-        snapshot.make_answers(db)
-        snapshot.make_rejects(db)
-        make_timeline(db, params.seed)
-        make_query_table(db, seed=params.seed, **shares)
+        put_together(db, params, template)
         make_pairs(
             db,
             window=params.pair_window,
@@ -57,10 +50,9 @@ def make_tables(run: Run[InteractionsParams]) -> None:
             per_item=params.max_pairs_per_item,
             seed=params.seed,
         )
-
         snapshot.write(db, run.folder)
-        write_json(run.folder / "query_split.json", {"seed": params.seed, **shares})
-        report = summarised(db, template)
+        write_json(run.folder / "query_split.json", {"seed": params.seed, **params.query_shares})
+        report = summarised(db, params, template)
         if report["interactions"]:
             draw(db, run.folder / "interactions.png")
     run.report(report)

@@ -114,14 +114,20 @@ class Interactions:
         return seen.reindex(self.items["item_id"], fill_value=0)
 
     def sessions(self, split: Literal["validation", "test"]) -> Sessions:
-        """Return the next-item tasks of a split; histories end where the target begins."""
-        before: dict[str, tuple[Split, ...]] = {
-            "validation": ("train",),
-            "test": ("train", "validation"),
+        """Return the next-item tasks of a split, one per user; histories end where targets begin.
+
+        The target is the user's last interaction in the split, the history all before it. Where the
+        log was cut in time, that is also what lies between the cut and the target: a user who came
+        after the cut is asked about too, and what is learnt still comes from before it.
+        """
+        upto: dict[str, tuple[Split, ...]] = {
+            "validation": ("train", "validation"),
+            "test": ("train", "validation", "test"),
         }
-        past = self.interactions(*before[split])
-        target = self.interactions(split).set_index("user_id")["item_id"]
-        past = past[past["user_id"].isin(target.index)]
+        rows = self.interactions(*upto[split])
+        is_last = ~rows.duplicated("user_id", keep="last")
+        target = rows[is_last & (rows["split"] == split)].set_index("user_id")["item_id"]
+        past = rows[~is_last & rows["user_id"].isin(target.index)]
         histories = past.groupby("user_id", sort=True)["item_id"].agg(list)
         target = target.reindex(histories.index)
         keep = [t not in h for t, h in zip(target, histories, strict=True)]

@@ -14,10 +14,11 @@ def make_pairs(
     met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps
     the ``per_item`` partners of highest cosine (count / sqrt of both items' meetings), ties by a
     seeded hash; a pair stays while both its items keep it, so it stays symmetric. A validation pair
-    goes from each of the ``window`` items before a validation item to that item.
+    goes from each of the ``window`` items before a user's last validation item to that item.
 
     Args:
-        db: Has ``timeline``: user_id, item_id, position, length, split; and ``catalogue``: item_id.
+        db: Has ``timeline``: user_id, item_id, position, split, each user's train rows first; and
+            ``catalogue``: item_id.
         window: Most positions between two items of a pair.
         per_user: Most meetings counted of one user.
         per_item: Most partners of one item.
@@ -32,7 +33,8 @@ def make_pairs(
         WITH directed AS (
             SELECT a, b, count FROM capped UNION ALL SELECT b, a, count FROM capped
         ), target AS (
-            SELECT user_id, item_id, position FROM timeline WHERE split = 'validation'
+            SELECT user_id, arg_max(item_id, position) AS item_id, max(position) AS position
+            FROM timeline WHERE split = 'validation' GROUP BY user_id
         )
         SELECT first.item_id, second.item_id AS other_item_id, count, 'train' AS split
         FROM directed
@@ -73,7 +75,7 @@ def _meet(db: duckdb.DuckDBPyConnection, window: int, per_user: int) -> None:
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ahead AS
-        SELECT number, position, if(length < 3, length, length - 2) AS n, {ahead}
+        SELECT number, position, (count(*) OVER (PARTITION BY user_id))::INTEGER AS n, {ahead}
         FROM timeline JOIN numbers USING (item_id) WHERE split = 'train'
         WINDOW history AS (PARTITION BY user_id ORDER BY position)
         """  # noqa: S608  integers alone

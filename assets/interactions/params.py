@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -33,6 +34,28 @@ class InteractionsParams(Params):
         description="How an item's `document` is composed of its title, text, category, brand and "
         "attributes. An empty field takes the punctuation before it and its brackets along.",
     )
+    split: Literal["leave_last_out", "global_time"] = Field(
+        "leave_last_out",
+        description="How interactions are split. leave_last_out: each user's last is test, the one "
+        "before validation. global_time: the whole log is cut at two instants; a user's last "
+        "interaction of a period is what is predicted there, from all before it.",
+    )
+    cut_shares: tuple[float, float] = Field(
+        (0.1, 0.1),
+        description="global_time: shares of all interactions in validation and test, the latest.",
+    )
+    cut_times: tuple[float, float] | None = Field(
+        None,
+        description="global_time: first instant of validation and of test, as in the column "
+        "timestamp (epoch seconds). Null: chosen by cut_shares.",
+    )
+    cold_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="global_time: share of items, chosen by hash, whose interactions before the "
+        "first cut are withheld everywhere, as if the items were new: cold start.",
+    )
     pair_window: int = Field(
         5,
         ge=1,
@@ -63,8 +86,33 @@ class InteractionsParams(Params):
         Template.parse(template)
         return template
 
+    @field_validator("cut_shares")
+    @classmethod
+    def _shares_leave_something(cls, shares: tuple[float, float]) -> tuple[float, float]:
+        if not (all(share > 0 for share in shares) and sum(shares) < 1):
+            raise ValueError("both shares must be above 0 and leave something for train")
+        return shares
+
+    @field_validator("cut_times")
+    @classmethod
+    def _times_ascend(cls, times: tuple[float, float] | None) -> tuple[float, float] | None:
+        if times is not None and not (math.isfinite(sum(times)) and times[0] < times[1]):
+            raise ValueError("validation must begin before test, at two finite instants")
+        return times
+
+    @model_validator(mode="after")
+    def _cold_start_needs_a_cut(self) -> InteractionsParams:
+        if self.cold_share and self.split != "global_time":
+            raise ValueError("cold_share needs `split: global_time`: there is no cut otherwise")
+        return self
+
     @model_validator(mode="after")
     def _some_queries_are_left_for_train(self) -> InteractionsParams:
         if self.validation_share + self.test_share >= 1:
             raise ValueError("validation_share and test_share leave nothing for train")
         return self
+
+    @property
+    def query_shares(self) -> dict[str, float]:
+        """Shares of query texts in validation and test."""
+        return {"validation": self.validation_share, "test": self.test_share}

@@ -12,6 +12,8 @@ import duckdb
 
 from assets.interactions.artifact import normalised
 from assets.interactions.documents import Template
+from assets.interactions.params import InteractionsParams
+from assets.interactions.splits import find_cuts, make_query_table, make_timeline, withhold
 from assets.stage import UserError
 
 UNKNOWN = "item_id is not among the items"
@@ -39,6 +41,31 @@ FILES = {
         "ALL",
     ),
 }
+
+
+def put_together(
+    db: duckdb.DuckDBPyConnection, params: InteractionsParams, template: Template
+) -> None:
+    """Make all tables but the pairs from the rows of the warehouse.
+
+    Args:
+        db: The warehouse, up to date.
+        params: What counts as positive and how it is split.
+        template: What documents are composed by.
+
+    Raises:
+        UserError: Nothing can be made of these rows.
+    """
+    make_catalogue(db, template)
+    make_positives(db, params.min_weight)
+    make_answers(db)
+    make_rejects(db)
+    cuts = None
+    if params.split == "global_time":
+        cuts = find_cuts(db, params.cut_shares, params.cut_times)
+        withhold(db, share=params.cold_share, before=cuts.validation, seed=params.seed)
+    make_timeline(db, params.seed, cuts)
+    make_query_table(db, seed=params.seed, **params.query_shares)
 
 
 def make_catalogue(db: duckdb.DuckDBPyConnection, template: Template) -> None:

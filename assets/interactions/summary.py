@@ -8,16 +8,44 @@ from typing import Any
 import duckdb
 
 from assets.interactions.documents import Template, field_sql
+from assets.interactions.params import InteractionsParams
 from assets.interactions.snapshot import count
 
 
-def summarised(db: duckdb.DuckDBPyConnection, template: Template) -> dict[str, Any]:
+def summarised(
+    db: duckdb.DuckDBPyConnection, params: InteractionsParams, template: Template
+) -> dict[str, Any]:
     """Return the numbers of the report.
 
     Args:
-        db: Has the tables of the snapshot.
+        db: Has the tables of the snapshot; those of the pairs may be missing, as are their numbers
+            then.
+        params: How the log was split.
         template: What documents are composed by.
     """
+    splits = _rows(db, SPLITS)
+    cut = _cut_numbers(db) if params.split == "global_time" else {}
+    report = _log_numbers(db) | _query_numbers(db)
+    if db.execute("FROM duckdb_tables() WHERE table_name = 'pairs'").fetchall():
+        report |= _pair_numbers(db)
+    return (
+        report
+        | cut
+        | {
+            "rejected": count(db, "all_rejects"),
+            "document_fields": [
+                {"field": field, "items": _number(db, f"count({field_sql(field)})", "catalogue")}
+                for field in template.fields
+            ],
+            "splits": splits,
+            "skipped": _skipped(splits, cut),
+            "rejects": _rows(db, REJECTS),
+            "files": _rows(db, FILES),
+        }
+    )
+
+
+def _log_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     items, users = count(db, "catalogue"), _number(db, "count(DISTINCT user_id)", "timeline")
     interactions = count(db, "timeline")
     return {
@@ -36,6 +64,11 @@ def summarised(db: duckdb.DuckDBPyConnection, template: Template) -> dict[str, A
         / max(interactions, 1),
         "history_length_median": _number(db, "coalesce(median(length), 0)", f"({LENGTHS})"),
         "history_length_max": _number(db, "coalesce(max(length), 0)", f"({LENGTHS})"),
+    }
+
+
+def _query_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    return {
         "queries": _number(db, "count(DISTINCT query)", "real_queries"),
         "query_answers": count(db, "real_queries"),
         "query_answers_not_relevant": count(db, "judged")
@@ -46,21 +79,31 @@ def summarised(db: duckdb.DuckDBPyConnection, template: Template) -> dict[str, A
             "count(*)",
             "(FROM answers SELECT query GROUP BY query HAVING count(DISTINCT split) > 1)",
         ),
+    }
+
+
+def _pair_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    return {
         "pairs_train": _number(db, "count(*)", "pairs WHERE split = 'train'"),
         "pairs_validation": _number(db, "count(*)", "pairs WHERE split = 'validation'"),
         "pairs_train_before_caps_per_item": 2 * count(db, "met"),
         "items_in_train_pairs": _number(
             db, "count(DISTINCT item_id)", "pairs WHERE split = 'train'"
         ),
-        "rejected": count(db, "all_rejects"),
-        "document_fields": [
-            {"field": field, "items": _number(db, f"count({field_sql(field)})", "catalogue")}
-            for field in template.fields
-        ],
-        "splits": _rows(db, SPLITS),
-        "skipped": _skipped(_rows(db, SPLITS)),
-        "rejects": _rows(db, REJECTS),
-        "files": _rows(db, FILES),
+    }
+
+
+def _cut_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return what a cut in time came to: a session has a target and a history."""
+    return {
+        "validation_begins": _number(db, "min(timestamp)", "timeline WHERE split = 'validation'"),
+        "test_begins": _number(db, "min(timestamp)", "timeline WHERE split = 'test'"),
+        "validation_sessions": _number(
+            db, "count(*)", f"({SESSIONS}) WHERE until_test > 1 AND validation"
+        ),
+        "test_sessions": _number(db, "count(*)", f"({SESSIONS}) WHERE length > 1 AND test"),
+        "cold_items": count(db, "cold_items"),
+        "interactions_withheld": count(db, "withheld"),
     }
 
 
@@ -72,8 +115,9 @@ def remarks(report: Mapping[str, Any]) -> list[str]:
         "interactions": "interactions",
         "real queries": "queries",
         "train pairs": "pairs_train",
+        "interactions of cold items withheld": "interactions_withheld",
     }
-    lines = [", ".join(f"{report[key]:,} {name}" for name, key in sizes.items())]
+    lines = [", ".join(f"{report[key]:,} {name}" for name, key in sizes.items() if key in report)]
     lines += [
         f"refused {row['rows']:,} {row['table']}: {row['reason']}" for row in report["rejects"]
     ]
@@ -84,17 +128,25 @@ def remarks(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _skipped(splits: list[dict[str, Any]]) -> list[dict[str, str]]:
+def _skipped(splits: list[dict[str, Any]], cut: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return what cannot be done with this data, and why."""
     events = {row["split"]: row["interactions"] for row in splits if row["interactions"]}
+    why = ""
     if not events:
-        return [{"what": "recommendation", "why": "there are no interactions"}]
-    if "test" not in events:
-        return [{"what": "recommendation", "why": "no user has three interactions"}]
-    return []
+        why = "there are no interactions"
+    elif cut and not cut["test_sessions"]:
+        why = "after the cut where test begins nobody has an interaction with one before it"
+    elif not cut and "test" not in events:
+        why = "no user has three interactions"
+    return [{"what": "recommendation", "why": why}] if why else []
 
 
 LENGTHS = "SELECT user_id, count(*) AS length FROM timeline GROUP BY user_id"
+SESSIONS = """
+    SELECT count(*) AS length, count(*) FILTER (split <> 'test') AS until_test,
+        bool_or(split = 'validation') AS validation, bool_or(split = 'test') AS test
+    FROM timeline GROUP BY user_id
+"""
 VISITS = "SELECT DISTINCT user_id, item_id FROM timeline"
 TIES = "SELECT count(*) AS n FROM timeline GROUP BY user_id, timestamp"
 KNOWN_ROWS = "interactions SEMI JOIN catalogue USING (item_id)"
