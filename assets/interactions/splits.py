@@ -53,10 +53,16 @@ def find_cuts(
         UserError: No interaction is left for train.
     """
     validation, test = shares
+    rows = db.execute("SELECT count(*) FROM positives").fetchall()[0][0]
+    # the middle of a row's step of the distribution, where rounding cannot reach another row
+    steps = [
+        (min(rows - round(rows * share), rows - 1) + 0.5) / rows if rows else 0.0
+        for share in (validation + test, test)
+    ]
     first, start, end = db.execute(
         "SELECT min(timestamp), quantile_disc(timestamp, ?), quantile_disc(timestamp, ?) "
         "FROM positives",
-        [1 - validation - test, 1 - test],
+        steps,
     ).fetchall()[0]
     if times is not None:
         start, end = times
