@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from orchestration import build_commands, use_commands
+from orchestration import build_commands, incoming_commands, use_commands
 from orchestration.terminal import complain
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(build_commands.commands)
+app.add_typer(incoming_commands.commands)
 app.add_typer(use_commands.commands)
 
 
