@@ -32,7 +32,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import numpy as np
 import psutil
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tqdm import tqdm
 
@@ -72,6 +72,12 @@ class Machine(BaseSettings):
     memory_limit: str = Field("4GB", description="Most memory DuckDB may take before it spills.")
     temp_folder: str = Field("data/cache/tmp", description="Where DuckDB spills to.")
     threads: int = Field(os.cpu_count() or 1, ge=1, description="CPU threads of one stage.")
+    openai_key: SecretStr = Field(
+        SecretStr(""), description="Key of the endpoint that writes queries; local ones need none."
+    )
+    openai_concurrency: int = Field(
+        8, ge=1, description="Most requests to that endpoint at the same time."
+    )
 
     def torch_device(self) -> str:
         """Return ``cuda`` or ``cpu`` for torch."""

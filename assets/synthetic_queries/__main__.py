@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pandas as pd
 
 from assets.interactions.artifact import Interactions
-from assets.stage import Run, progress, run_stage
+from assets.stage import CACHE, Run, progress, run_stage
+from assets.synthetic_queries.answer_store import AnswerStore
 from assets.synthetic_queries.artifact import SyntheticQueries
 from assets.synthetic_queries.attributes import AttributesGenerator
+from assets.synthetic_queries.endpoint import Endpoint
+from assets.synthetic_queries.generator import Generator
 from assets.synthetic_queries.keywords import Keywords
+from assets.synthetic_queries.local_model import LocalModel
 from assets.synthetic_queries.params import SyntheticQueriesParams
 from assets.synthetic_queries.quality import bm25_recall, distinct, leak_share
+from assets.synthetic_queries.samples import side_by_side
 from assets.synthetic_queries.table import join_queries
+from assets.synthetic_queries.written import WrittenGenerator
 
 SAMPLES = 20
 
@@ -25,11 +34,30 @@ def main(run: Run[SyntheticQueriesParams]) -> None:
     answered = set(real.loc[real["split"] == "train", "item_id"])
     lacking = items[~items["item_id"].isin(answered)]
     keywords = Keywords(items["text"].dropna(), run.params.keyword_texts)
-    generator = AttributesGenerator(run.params, keywords)
-    made = progress(generator.generate(lacking), "queries")
+    composed = AttributesGenerator(run.params, keywords)
+    with _chosen(run, composed) as generator:
+        made = list(progress(generator.generate(lacking), "queries"))
     queries = SyntheticQueries(join_queries(real, made, interactions.query_split))
     queries.save(run.folder)
-    run.report(_report(queries, items, run.params))
+    told = _report(queries, items, run.params)
+    told |= generator.report()
+    if isinstance(generator, WrittenGenerator):
+        told["side_by_side"] = side_by_side(made, lacking, composed, SAMPLES, run.params.seed)
+    run.report(told)
+
+
+@contextmanager
+def _chosen(run: Run[SyntheticQueriesParams], composed: AttributesGenerator) -> Iterator[Generator]:
+    """Give the generator that params name; a language model's answers stay open meanwhile."""
+    if run.params.generator == "attributes":
+        yield composed
+        return
+    model = {"transformers": LocalModel, "openai": Endpoint}[run.params.generator](
+        run.params, run.machine
+    )
+    otherwise = composed if run.params.llm.otherwise == "attributes" else None
+    with AnswerStore(CACHE, model) as store:
+        yield WrittenGenerator(run.params, model, store, otherwise, run.say)
 
 
 def _report(

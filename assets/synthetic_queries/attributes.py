@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from assets.synthetic_queries.generator import Generator, Kind, MadeQuery
+from assets.synthetic_queries.generator import ComposedKind, Generator, MadeQuery
 from assets.synthetic_queries.keywords import Keywords
 from assets.synthetic_queries.params import SyntheticQueriesParams
 from assets.synthetic_queries.words import holds, misspell, telling, title_forms, words
@@ -50,7 +50,7 @@ class AttributesGenerator(Generator):
     def __init__(self, params: SyntheticQueriesParams, keywords: Keywords) -> None:
         self._params = params
         self._keywords = keywords
-        self._turns = _turns({kind: getattr(params, kind) for kind in get_args(Kind)})
+        self._turns = _turns({kind: getattr(params, kind) for kind in get_args(ComposedKind)})
 
     def generate(self, items: pd.DataFrame) -> Iterator[MadeQuery]:
         """Yield up to ``queries_per_item`` queries of each item; see the base class."""
@@ -75,7 +75,7 @@ class AttributesGenerator(Generator):
         text = "\0".join(map(str, (self._params.seed, *parts)))
         return random.Random(hashlib.sha256(text.encode()).digest())  # noqa: S311  no secret
 
-    def _query(self, kind: Kind, known: Known, draw: random.Random) -> list[str]:
+    def _query(self, kind: ComposedKind, known: Known, draw: random.Random) -> list[str]:
         if kind == "navigational":
             return self._title(known, draw)
         if kind == "descriptive":
@@ -159,7 +159,7 @@ def _properties(row: Mapping[Any, Any]) -> Iterator[str]:
             yield str(value)
 
 
-def _possible(kind: Kind, known: Known) -> Kind:
+def _possible(kind: ComposedKind, known: Known) -> ComposedKind:
     """Return the kind that an item's knowledge allows: title and properties may be lacking."""
     if not known.titles:
         return "descriptive"
@@ -168,14 +168,14 @@ def _possible(kind: Kind, known: Known) -> Kind:
     return kind
 
 
-def _turns(parts: dict[Kind, int]) -> list[Kind]:
+def _turns(parts: dict[ComposedKind, int]) -> list[ComposedKind]:
     """Return the kinds as often as they have parts, spread evenly.
 
     Picks the kind that lags behind its share most, as smooth weighted round robin does.
     """
     total = sum(parts.values())
     lag = dict.fromkeys(parts, 0)
-    turns: list[Kind] = []
+    turns: list[ComposedKind] = []
     for _ in range(total):
         for kind, part in parts.items():
             lag[kind] += part
