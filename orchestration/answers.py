@@ -6,6 +6,7 @@ Only :func:`search` and :func:`recommend` load the model; :func:`show` reads tab
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from orchestration.releases import Release, current
 if TYPE_CHECKING:
     from assets.retriever.artifact import Retriever
 
+SEPARATORS = re.compile(r"\s*[|>;,/]\s*")  # between the categories of one item
 EXAMPLES = 5
 LABELS = 3
 
@@ -38,11 +40,11 @@ def current_release(root: Path) -> Release:
     return release
 
 
-def load_retriever(release: Release, *, searches: bool) -> Retriever:
+def load_retriever(folder: Path, *, searches: bool) -> Retriever:
     """Load the retriever of a release; nothing is fetched from anywhere.
 
     Args:
-        release: The release.
+        folder: The release's folder.
         searches: Whether to load now also what the first search would load, so that it is as quick
             as the next.
 
@@ -55,7 +57,7 @@ def load_retriever(release: Release, *, searches: bool) -> Retriever:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from assets.retriever.artifact import Retriever
 
-    retriever = Retriever.load(release.folder)
+    retriever = Retriever.load(folder)
     if searches:
         retriever.search("first words", 1, rerank=True)
     return retriever
@@ -130,7 +132,7 @@ def show(release: Release, item: str) -> dict[str, Any]:
             {
                 "prefix": sid_text(mine[:length]),
                 "items": len(under),
-                "labels": _labels(items["category"].reindex(under)),
+                "labels": common_labels(items["category"].reindex(under)),
                 "others": [
                     {"item_id": name, "title": _text(items, name, "title")} for name in first
                 ],
@@ -146,9 +148,9 @@ def show(release: Release, item: str) -> dict[str, Any]:
     }
 
 
-def _labels(categories: Any) -> list[dict[str, Any]]:
+def common_labels(categories: Any) -> list[dict[str, Any]]:
     """Return the most common categories, each with the share of items that carry it."""
-    parts = [part for text in categories.dropna() for part in set(text.split("|")) if part]
+    parts = [part for text in categories.dropna() for part in set(SEPARATORS.split(text)) if part]
     counts = sorted(Counter(parts).items(), key=lambda entry: (-entry[1], entry[0]))
     return [
         {"label": label, "share": round(count / len(categories), 3)}

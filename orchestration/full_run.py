@@ -136,7 +136,7 @@ def summary(root: Path, done: list[StageRun]) -> dict[str, Any]:
     """Return what a run ends with: stages, the release, the closing table, paths."""
     release = current(root)
     report = root / "data" / "metrics" / "report.json"
-    page = root / "data" / "releases" / "current" / "collision_report" / "report.html"
+    page = root / "data" / "releases" / "current" / "report.html"
     measured = read_json(report) if report.is_file() else {}
     return {
         "stages": [asdict(stage) for stage in done],

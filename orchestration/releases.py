@@ -1,7 +1,8 @@
 """Publishes the workbench as a release, lists releases and moves back to an earlier one.
 
 A release is ``data/releases/r<number>-<sid version>/``: a read-only copy of every asset folder with
-a ``release.json``. ``data/releases/current`` is a symbolic link to the one that is used::
+a ``release.json`` and a page about all of it, ``report.html``. ``data/releases/current`` is a
+symbolic link to the one that is used::
 
     data/releases/
       r1-15790d01/
@@ -142,7 +143,7 @@ def publish(root: Path, force: bool = False) -> Release:
             assets=hashes,
             params=yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")),
         )
-        _write(release, root / "data")
+        _write(release, root / "data", pipeline)
         _prune(root, params.keep)
         return release
 
@@ -306,7 +307,9 @@ def _shared_items(old: Path, new: Path) -> float:
     return len(before & titles(new)) / max(len(before), 1)
 
 
-def _write(release: Release, data: Path) -> None:
+def _write(release: Release, data: Path, pipeline: Pipeline) -> None:
+    from orchestration.report_page import write_page
+
     partial = release.folder.with_name(f".{release.name}.partial")
     for name, recorded in release.assets.items():
         if _copy(data / name, partial / name) != recorded:
@@ -314,6 +317,7 @@ def _write(release: Release, data: Path) -> None:
                 f"data/{name} is not what dvc.lock recorded, perhaps because a run is going on: "
                 f"run `dvc repro {name}` and publish then."
             )
+    write_page(partial, release, pipeline).chmod(0o444)
     entry = asdict(release)
     del entry["folder"]
     # Not `write_json`: what is recorded here is kept to the last digit.

@@ -89,10 +89,12 @@ def release_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 def release_metadata(release: Release) -> dict[str, Any]:
     """Collect what people want to know of a release."""
+    page = release.folder / "report.html"
     return {
         "release": release.name,
         "sid_version": release.sid_version,
         "folder": dg.MetadataValue.path(str(release.folder)),
+        **({"report": dg.MetadataValue.path(str(page))} if page.is_file() else {}),
         **{f"{task} recall@10": float(value) for task, value in release.metrics.items()},
     }
 

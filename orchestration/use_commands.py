@@ -44,7 +44,7 @@ def search(
     if query is not None and not query.strip():
         raise UserError("the query is empty: type a few words.")
     with console(sys.stderr).status(f"loading {release.name}"):
-        retriever = answers.load_retriever(release, searches=True)
+        retriever = answers.load_retriever(release.folder, searches=True)
     for text in [query] if query is not None else _typed(release.name):
         started = time.perf_counter()
         rows = answers.search(retriever, text, k, rerank)
@@ -76,7 +76,7 @@ def recommend(
     else:
         history = [name.strip() for name in (items or "").split(",") if name.strip()]
     with console(sys.stderr).status(f"loading {release.name}"):
-        retriever = answers.load_retriever(release, searches=False)
+        retriever = answers.load_retriever(release.folder, searches=False)
     started = time.perf_counter()
     rows = answers.recommend(retriever, history, k)
     took = time.perf_counter() - started

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+import numpy as np
 
 from assets.codebooks.artifact import Codebooks
 from assets.collision_report import figures
+from assets.collision_report.categories import Categories, prefix_purity
 from assets.collision_report.describe import describe_ids
 from assets.collision_report.first_level import first_level
+from assets.collision_report.hit_rates import neighbour_overlap
 from assets.collision_report.page import write_page
 from assets.collision_report.params import CollisionReportParams
 from assets.collision_report.validation import embedding_hit_rates
@@ -30,7 +32,7 @@ def main(run: Run[CollisionReportParams]) -> None:
             "`dvc repro semantic_ids`."
         )
     by_id = embeddings.item_ids.argsort(kind="stable")
-    if embeddings.item_ids[by_id].tolist() != ids.item_ids.tolist():
+    if not np.array_equal(embeddings.item_ids[by_id], ids.item_ids):
         raise UserError(
             "data/semantic_ids and data/embeddings hold different items: run "
             "`dvc repro semantic_ids`."
@@ -39,7 +41,18 @@ def main(run: Run[CollisionReportParams]) -> None:
 
     numbers, rebuilt = describe_ids(ids, codebooks, vectors)
     catalogue = interactions.items.set_index("item_id", drop=False)
-    numbers["unplaced_items"] = len(set(catalogue.index) - set(ids.item_ids))
+    numbers["unplaced_items"] = len(catalogue.index.difference(ids.item_ids))
+    levels = len(codebooks.sizes)
+    items = catalogue.reindex(ids.item_ids)
+    categories = Categories.of(items["category"])
+    numbers |= prefix_purity(ids.codes[:, :levels], categories, params.seed)
+    numbers |= neighbour_overlap(
+        vectors,
+        rebuilt,
+        k=params.overlap_neighbours,
+        most=params.max_overlap_items,
+        seed=params.seed,
+    )
     numbers["neighbours"] = params.neighbours
     numbers |= embedding_hit_rates(
         interactions,
@@ -57,21 +70,20 @@ def main(run: Run[CollisionReportParams]) -> None:
         ids.codes[:, 0],
         ids.distances[:, 0],
         codebooks.quantizer.codebooks[0],
-        catalogue.reindex(ids.item_ids),
+        items,
+        categories,
         params.example_items,
     )
-    levels = len(codebooks.sizes)
-    drawn = {
-        "code_usage": partial(figures.code_usage, ids.codes[:, :levels], codebooks.sizes),
-        "bucket_sizes": partial(figures.bucket_sizes, numbers["bucket_sizes"]),
-        "moved_items": partial(figures.moved_items, numbers["moved_by_level"], numbers["items"]),
-        "first_level_map": partial(figures.first_level_map, prefixes),
-    }
-    pictures = {name: figures.draw(figure) for name, figure in drawn.items()}
+    pictures = figures.draw_all(ids.codes[:, :levels], codebooks.sizes, numbers, prefixes)
     for name, (light, _) in pictures.items():
         (run.folder / f"{name}.png").write_bytes(light)
     page = run.folder / "report.html"
-    write_page(page, numbers, pictures, prefixes[: params.example_prefixes], params.neighbours)
+    write_page(page, numbers, pictures, prefixes[: params.example_prefixes], params)
+    if numbers["load"] > params.high_load:
+        run.say(
+            f"warning: {numbers['load']:.0%} of all {numbers['code_space']:,} possible IDs are "
+            "taken: enlarge `codebooks.codebook_size` or `codebooks.levels`"
+        )
     run.say(
         f"conflict rate {numbers['conflict_rate_raw']:.1%} before and "
         f"{numbers['conflict_rate']:.1%} after `{ids.policy}`, {numbers['moved_items']:,} moved"

@@ -1,4 +1,4 @@
-"""All numbers and tables of the report."""
+"""All numbers and tables of the report that need nothing but the IDs and their vectors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from assets.collision_report.measures import (
     space_use,
     worst_levels,
 )
+from assets.collision_report.reconstruction import rebuild
 from assets.semantic_ids.artifact import SemanticIds
 
 
@@ -34,38 +35,31 @@ def describe_ids(
         The numbers, and the (items, dim) vectors rebuilt from the final codes.
     """
     levels = ids.raw_codes.shape[1]
-    final = np.ascontiguousarray(ids.codes[:, :levels])
-    quantizer = codebooks.quantizer
-    rebuilt = quantizer.decode(final)
-    mse_raw = ((vectors - quantizer.decode(ids.raw_codes)) ** 2).sum(axis=1).mean()
-    mse = ((vectors - rebuilt) ** 2).sum(axis=1).mean()
-    variance = vectors.var(axis=0).sum()
-    lengths = np.linalg.norm(vectors, axis=1)
+    final = ids.codes[:, :levels]
+    errors, rebuilt = rebuild(codebooks, vectors, ids.raw_codes, final)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     use = level_use(final, codebooks.sizes, np.column_stack([lengths, ids.distances[:, :-1]]))
     moved = np.bincount(ids.moved_level[ids.moved_level >= 0], minlength=levels)
-    before, after = collisions(ids.raw_codes), collisions(ids.codes)
+    before, after = bucket_counts(ids.raw_codes), bucket_counts(ids.codes)
     numbers: dict[str, Any] = {
         "sid_version": ids.version,
         "policy": ids.policy,
+        "quantizer": codebooks.quantizer.name,
         "bucket_limit": ids.bucket_limit,
         "items": len(ids.item_ids),
-        **{f"{name}_raw": value for name, value in before.items()},
-        **after,
+        **{f"{name}_raw": value for name, value in collisions(before).items()},
+        **collisions(after),
         "moved_items": int(moved.sum()),
         "moved_share": moved.sum() / len(ids.item_ids),
-        "mse_raw": mse_raw,
-        "mse": mse,
-        "variance_explained": 1 - mse / variance if variance > 0 else None,
-        # against the variance, not mse_raw: that is 0 where each item has a code of its own
-        "mse_added_by_moves": (mse - mse_raw) / variance if variance > 0 else 0.0,
-        "gini_raw": gini(bucket_counts(ids.raw_codes)),
-        "gini": gini(bucket_counts(ids.codes)),
-        **space_use(ids.codes, ids.sizes),
+        **errors,
+        "gini_raw": gini(before),
+        "gini": gini(after),
+        **space_use(after, ids.sizes),
         **worst_levels(use),
         "levels": use,
         "moved_by_level": [
             {"level": level + 1, "moved_items": int(count)} for level, count in enumerate(moved)
         ],
-        "bucket_sizes": bucket_histogram(ids.raw_codes, ids.codes),
+        "bucket_sizes": bucket_histogram(before, after),
     }
     return numbers, rebuilt

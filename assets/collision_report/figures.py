@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,6 +17,29 @@ from assets.collision_report.first_level import Prefix
 from assets.collision_report.theme import DARK, LIGHT, PALETTE, Theme, drawing, png
 
 LABELS = 16  # titles on the map at most; more would cover it
+
+
+def draw_all(
+    codes: NDArray[np.int32], sizes: list[int], numbers: Mapping[str, Any], prefixes: list[Prefix]
+) -> dict[str, tuple[bytes, bytes]]:
+    """Draw the figures of a report.
+
+    Args:
+        codes: (items, levels).
+        sizes: Number of codes of each level.
+        numbers: The report.
+        prefixes: The first-level codes.
+
+    Returns:
+        Name to PNG, light and dark.
+    """
+    drawn = {
+        "code_usage": partial(code_usage, codes, sizes),
+        "bucket_sizes": partial(bucket_sizes, numbers["bucket_sizes"]),
+        "moved_items": partial(moved_items, numbers["moved_by_level"], numbers["items"]),
+        "first_level_map": partial(first_level_map, prefixes),
+    }
+    return {name: draw(figure) for name, figure in drawn.items()}
 
 
 def draw(figure: Callable[[Theme], Figure]) -> tuple[bytes, bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-SEPARATORS = re.compile(r"\s*[|>;,/]\s*")
+from assets.collision_report.categories import Categories
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ def first_level(
     distances: NDArray[np.float32],
     centroids: NDArray[np.float32],
     items: pd.DataFrame,
+    categories: Categories,
     titles: int,
 ) -> list[Prefix]:
     """Return the occupied first-level codes, the largest first.
@@ -50,23 +49,22 @@ def first_level(
         codes: (items,) first code of each item.
         distances: (items,) distance to that code's centroid.
         centroids: (codes, dim).
-        items: item_id, title, text and category, in the order of the codes.
+        items: item_id, title and text, in the order of the codes.
+        categories: Of the same items.
         titles: Titles per code.
     """
-    names = items["title"].where(items["title"].fillna("") != "", items["text"].str.slice(0, 60))
-    labels = names.where(names.fillna("") != "", items["item_id"]).tolist()
     order = np.lexsort((np.arange(len(codes)), distances, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     places = _plane(centroids)
     prefixes = []
     for members in np.split(order, starts[1:]):
         code = int(codes[members[0]])
-        category, share = _commonest(items["category"].iloc[members])
+        category, share = categories.commonest(members)
         prefixes.append(
             Prefix(
                 code=code,
                 items=len(members),
-                titles=[str(labels[row]) for row in members[:titles]],
+                titles=_titles(items.iloc[members[:titles]]),
                 category=category,
                 share=share,
                 x=float(places[code, 0]),
@@ -88,11 +86,7 @@ def _plane(centroids: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
 
 
-def _commonest(categories: pd.Series[Any]) -> tuple[str | None, float]:
-    words = Counter(
-        word for text in categories.dropna() for word in set(SEPARATORS.split(text)) if word
-    )
-    if not words:
-        return None, 0.0
-    word, count = min(words.items(), key=lambda entry: (-entry[1], entry[0]))
-    return word, count / len(categories)
+def _titles(items: pd.DataFrame) -> list[str]:
+    """Return titles; where there is none the beginning of the text, and else the id."""
+    names = items["title"].where(items["title"].fillna("") != "", items["text"].str.slice(0, 60))
+    return [str(name) for name in names.where(names.fillna("") != "", items["item_id"])]

@@ -1,6 +1,7 @@
-"""Whether what people took next lies near what they took before, in the space of the vectors.
+"""What lies near what, in the space of the vectors: next to what people took, and before and after.
 
-Measures of FORGE that need no generator. All of them are exact searches by inner product.
+The hit rates are measures of FORGE that need no generator. All searches are exact and by inner
+product.
 """
 
 from __future__ import annotations
@@ -83,3 +84,34 @@ def pair_recall(vectors: Vectors, items: Rows, others: Rows, k: int) -> float:
     distinct, place = np.unique(items, return_inverse=True)
     found = (neighbours(vectors, distinct, k)[place] == others[:, None]).any(axis=1)
     return float((np.bincount(place, weights=found) / np.bincount(place)).mean())
+
+
+def neighbour_overlap(
+    raw: Vectors, rebuilt: Vectors, *, k: int, most: int, seed: int
+) -> dict[str, Any]:
+    """Return how many of an item's nearest stay its nearest when codes stand for the vectors.
+
+    Args:
+        raw: (items, dim) input vectors.
+        rebuilt: (items, dim) vectors rebuilt from the codes.
+        k: Neighbours of each item, among all items.
+        most: Items to look at; of more, a seeded sample is taken.
+        seed: Seed of the sample.
+
+    Returns:
+        The mean share of common neighbours, None for a single item, and the number of items.
+    """
+    rows = sample(np.arange(len(raw)), most, np.random.default_rng(seed))
+    before, after = neighbours(raw, rows, k), neighbours(rebuilt, rows, k)
+    common = (before[:, :, None] == after[:, None, :]).any(axis=2)
+    return {
+        f"neighbour_overlap@{k}": common.mean() if common.size else None,
+        "neighbour_overlap_items": len(rows),
+    }
+
+
+def sample(values: NDArray[Any], most: int, draw: np.random.Generator) -> NDArray[Any]:
+    """Return at most so many of the values, in their order."""
+    if len(values) <= most:
+        return values
+    return np.sort(draw.choice(values, most, replace=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,35 @@ Codes = NDArray[np.int32]
 Lengths = NDArray[np.floating[Any]]
 
 
+def prefix_keys(codes: Codes) -> Iterator[NDArray[np.int64]]:
+    """Yield for each length, from 1, numbers that are equal where prefixes of that length are.
+
+    Args:
+        codes: (items, length), at least one item.
+
+    Yields:
+        (items,) numbers in the order of the prefixes.
+    """
+    keys = np.zeros(len(codes), np.int64)
+    for column in codes.T:
+        width = int(column.max()) + 1
+        if int(keys.max()) >= 2**62 // width:  # more would not fit: count the prefixes instead
+            keys = np.unique(keys, return_inverse=True)[1]
+        keys = keys * width + column
+        yield keys
+
+
 def bucket_counts(codes: Codes) -> Counts:
     """Return how many items each occupied SID holds.
 
     Args:
-        codes: (items, length).
+        codes: (items, length), at least one item.
 
     Returns:
         (occupied SIDs,) counts of at least 1, in order of the SID.
     """
-    return np.asarray(np.unique(codes, axis=0, return_counts=True)[1])
+    *_, whole = prefix_keys(codes)
+    return np.asarray(np.unique(whole, return_counts=True)[1])
 
 
 def gini(counts: Counts, space: int | None = None) -> float:
@@ -42,24 +61,23 @@ def gini(counts: Counts, space: int | None = None) -> float:
     return float((n + 1) / n - 2 * (weights * ordered).sum() / (n * ordered.sum()))
 
 
-def perplexity(counts: Counts) -> float:
-    """Return 2^entropy of the counts: as many codes, used evenly, would tell as much."""
+def entropy(counts: Counts) -> float:
+    """Return the entropy of the counts in bits; 2 to it is their perplexity."""
     shares = counts[counts > 0] / counts.sum()
-    return float(np.exp2(-(shares * np.log2(shares)).sum()))
+    return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
 
 
-def collisions(codes: Codes) -> dict[str, float]:
+def collisions(counts: Counts) -> dict[str, float]:
     """Return conflict rate, share of items in conflict and the largest bucket.
 
     Args:
-        codes: (items, length).
+        counts: (occupied SIDs,) items of each.
 
     Returns:
         ``conflict_rate`` = (items − distinct SIDs) / items, ``share_in_conflict`` = items that
         share their SID / items, ``largest_bucket`` in items.
     """
-    counts = bucket_counts(codes)
-    items = len(codes)
+    items = int(counts.sum())
     return {
         "conflict_rate": (items - len(counts)) / items,
         "share_in_conflict": int(counts[counts > 1].sum()) / items,
@@ -67,9 +85,9 @@ def collisions(codes: Codes) -> dict[str, float]:
     }
 
 
-def bucket_histogram(raw: Codes, final: Codes) -> list[dict[str, int]]:
+def bucket_histogram(raw: Counts, final: Counts) -> list[dict[str, int]]:
     """Return one row per bucket size: SIDs holding so many items, before and after."""
-    before, after = (np.bincount(bucket_counts(codes)) for codes in (raw, final))
+    before, after = np.bincount(raw), np.bincount(final)
     length = max(len(before), len(after))
     before, after = (np.pad(counts, (0, length - len(counts))) for counts in (before, after))
     return [
@@ -82,8 +100,10 @@ def bucket_histogram(raw: Codes, final: Codes) -> list[dict[str, int]]:
 def level_use(codes: Codes, sizes: Sequence[int], entering: Lengths) -> list[dict[str, float]]:
     """Return one row per level: codes, how many are used and how evenly.
 
-    ``utilisation`` is of the codes that could be used at all, which is at most one per item.
-    ``items_left`` counts the items of which anything is left to be coded at that level.
+    ``utilisation`` is of the codes that could be used at all, which is at most one per item;
+    ``entropy`` is in bits, at most log2(codes), and ``perplexity`` = 2^entropy: as many codes, used
+    evenly, would tell as much. ``items_left`` counts the items of which anything is left to be
+    coded at that level.
 
     Args:
         codes: (items, levels).
@@ -95,6 +115,7 @@ def level_use(codes: Codes, sizes: Sequence[int], entering: Lengths) -> list[dic
     for level, size in enumerate(sizes):
         counts = np.bincount(codes[:, level], minlength=size)
         used = int((counts > 0).sum())
+        bits = entropy(counts)
         rows.append(
             {
                 "level": level + 1,
@@ -102,7 +123,8 @@ def level_use(codes: Codes, sizes: Sequence[int], entering: Lengths) -> list[dic
                 "items_left": int(left[level]),
                 "used": used,
                 "utilisation": used / min(size, len(codes)),
-                "perplexity": perplexity(counts),
+                "entropy": bits,
+                "perplexity": 2.0**bits,
                 "gini": gini(counts),
                 "largest_share": int(counts.max()) / len(codes),
             }
@@ -111,7 +133,7 @@ def level_use(codes: Codes, sizes: Sequence[int], entering: Lengths) -> list[dic
 
 
 def worst_levels(use: list[dict[str, float]]) -> dict[str, float | None]:
-    """Return the worst Gini, utilisation and perplexity among levels with work to do.
+    """Return the worst Gini, utilisation, entropy and perplexity among levels with work to do.
 
     A level at which fewer items than codes have anything left to be coded says nothing about the
     codebooks: a small catalogue is told apart before. With no other level all are None.
@@ -120,15 +142,16 @@ def worst_levels(use: list[dict[str, float]]) -> dict[str, float | None]:
     return {
         "gini_worst_level": max((row["gini"] for row in busy), default=None),
         "utilisation_worst_level": min((row["utilisation"] for row in busy), default=None),
+        "entropy_worst_level": min((row["entropy"] for row in busy), default=None),
         "perplexity_worst_level": min((row["perplexity"] for row in busy), default=None),
     }
 
 
-def space_use(codes: Codes, sizes: Sequence[int]) -> dict[str, float]:
+def space_use(counts: Counts, sizes: Sequence[int]) -> dict[str, float]:
     """Return the load of the code space (items per possible SID) and its Gini with empty SIDs."""
     space = math.prod(sizes)
     return {
         "code_space": space,
-        "load": len(codes) / space,
-        "gini_full_space": gini(bucket_counts(codes), space),
+        "load": int(counts.sum()) / space,
+        "gini_full_space": gini(counts, space),
     }

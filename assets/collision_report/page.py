@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from assets.collision_report.first_level import Prefix
+from assets.collision_report.params import CollisionReportParams
 
 
 def write_page(
@@ -17,7 +18,7 @@ def write_page(
     numbers: Mapping[str, Any],
     figures: Mapping[str, tuple[bytes, bytes]],
     examples: list[Prefix],
-    neighbours: int,
+    params: CollisionReportParams,
 ) -> None:
     """Write the page.
 
@@ -26,7 +27,7 @@ def write_page(
         numbers: The report.
         figures: Name to PNG, light and dark.
         examples: First-level codes whose items are shown.
-        neighbours: K of the hit rates.
+        params: What it was made with.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -42,6 +43,6 @@ def write_page(
         for name, versions in figures.items()
     }
     page = environment.get_template("page.html.j2").render(
-        numbers=numbers, figures=pictures, examples=examples, k=neighbours
+        numbers=numbers, figures=pictures, examples=examples, params=params
     )
     file.write_text(page, encoding="utf-8")

@@ -17,6 +17,17 @@ class CollisionReportParams(Params):
     max_pair_items: int = Field(
         10_000, ge=1, description="Items whose validation pairs are looked at; else a sample."
     )
+    overlap_neighbours: int = Field(
+        10, ge=1, description="K of the neighbour overlap, in items."
+    )
+    max_overlap_items: int = Field(
+        10_000, ge=1, description="Items whose neighbours are compared; of more, a seeded sample."
+    )
+    high_load: float = Field(
+        0.8,
+        gt=0,
+        description="Load of the code space (items per possible ID) above which is warned.",
+    )
     example_prefixes: int = Field(
         12, ge=0, description="First-level codes whose items the page shows."
     )

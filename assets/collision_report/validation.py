@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from assets.collision_report.hit_rates import Sought, hits, pair_recall
+from assets.collision_report.hit_rates import Sought, hits, pair_recall, sample
 from assets.interactions.artifact import Interactions
 
 Vectors = NDArray[np.float32]
@@ -46,7 +46,7 @@ def embedding_hit_rates(
     draw = np.random.default_rng(seed)
     sessions = interactions.sessions("validation")
     targets = rows_of.get_indexer(pd.Index(sessions.targets, dtype=object))
-    chosen = _sample(np.flatnonzero(targets >= 0), max_sessions, draw)
+    chosen = sample(np.flatnonzero(targets >= 0), max_sessions, draw)
     sources = [rows_of.get_indexer(pd.Index(sessions.histories[task])) for task in chosen]
     sought = Sought([rows[rows >= 0] for rows in sources], targets[chosen])
 
@@ -54,7 +54,7 @@ def embedding_hit_rates(
     items = rows_of.get_indexer(pd.Index(pairs["item_id"]))
     others = rows_of.get_indexer(pd.Index(pairs["other_item_id"]))
     kept = (items >= 0) & (others >= 0) & (items != others)
-    kept &= np.isin(items, _sample(np.unique(items[kept]), max_pair_items, draw))
+    kept &= np.isin(items, sample(np.unique(items[kept]), max_pair_items, draw))
 
     some, recall = len(chosen) > 0, None
     if kept.any():
@@ -72,9 +72,3 @@ def embedding_hit_rates(
         "embedding_recall_i2i_pairs": int(kept.sum()),
         "embedding_recall_i2i_coverage": kept.mean() if kept.any() else None,
     }
-
-
-def _sample(values: NDArray[Any], limit: int, draw: np.random.Generator) -> NDArray[Any]:
-    if len(values) <= limit:
-        return values
-    return np.sort(draw.choice(values, limit, replace=False))

@@ -27,6 +27,7 @@ def test_a_release_is_a_read_only_copy_of_every_asset(shop):
     assert release.name == f"r1-{release.sid_version[:8]}"
     copied = files_of(release.folder)
     entry = json.loads(copied.pop("release.json"))
+    assert release.name.encode() in copied.pop("report.html")
     stages = list(shop.pipeline.stages)
     assert copied == {
         f"{name}/{file}": content

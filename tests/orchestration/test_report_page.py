@@ -1,0 +1,176 @@
+"""The page of a release: whole, self-contained, and safe whatever the data says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from orchestration.dvc_pipeline import Pipeline
+from orchestration.lineage import draw
+from orchestration.releases import current, publish
+from orchestration.report_page import PARTS, write_page
+
+ROOT = Path(__file__).parents[2]
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+MARKUP = '<script>alert("x")</script>&amp;<b onclick=y>'
+
+
+class Page(HTMLParser):
+    """Reads a page: its tags with their attributes, its text; tags must be closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def ids(self):
+        return {attrs["id"] for _, attrs in self.tags if "id" in attrs}
+
+
+@pytest.fixture
+def released(put_release, tmp_path):
+    """The small real project's release, with a table of results."""
+    folder = put_release(tmp_path) / "r1-00000000"
+    rows = [
+        {"task": task, "method": method, "recall@5": 0.1, "recall@10": 0.2, "recall@30": 0.3}
+        | {"ndcg@10": 0.1, "mrr": 0.1, "low": 0.15, "high": 0.25}
+        for task in ("search", "recommendation")
+        for method in ("retriever", "popularity")
+    ]
+    difference = {"task": "search", "method": "retriever", "baseline": "popularity"}
+    difference |= {"difference": 0.1, "low": 0.05, "high": 0.15}
+    (folder / "metrics").mkdir(exist_ok=True)
+    report = {"table": rows, "differences": [difference], "skipped": []}
+    (folder / "metrics" / "report.json").write_text(json.dumps(report))
+    return tmp_path
+
+
+def _page(root: Path) -> Page:
+    release = current(root)
+    return Page(write_page(release.folder, release, Pipeline.load(ROOT)).read_text())
+
+
+def _edit(file: Path, column: str, change) -> None:
+    table = pq.read_table(file)
+    place = table.column_names.index(column)
+    changed = pa.array(change(table.column(column)), pa.string())
+    pq.write_table(table.set_column(place, column, changed), file)
+
+
+def test_a_page_holds_every_part_and_asks_for_nothing_from_outside(released):
+    page = _page(released)
+    assert page.ids() >= {"lineage", *PARTS, "versions"}
+    assert "Left out" not in page.text
+    addresses = [attrs[key] for _, attrs in page.tags for key in ("src", "href") if key in attrs]
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
+    assert {address[1:] for address in addresses if address[0] == "#"} <= page.ids()
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
+    assert page.text.count("<a_") >= 8 + 9 * 5  # first-level codes; six searches, three people
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+
+
+def test_markup_in_data_stays_text(released):
+    folder = current(released).folder
+    _edit(
+        folder / "interactions" / "items.parquet",
+        "title",
+        lambda titles: pc.binary_join_element_wise(titles, MARKUP, " "),
+    )
+    _edit(
+        folder / "synthetic_queries" / "queries.parquet",
+        "query",
+        lambda queries: pc.binary_join_element_wise(queries, MARKUP, " "),
+    )
+    page = _page(released)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any("onclick" in attrs for _, attrs in page.tags)
+    assert page.text.count(MARKUP) > 50
+
+
+def test_the_encoders_gain_and_curve_are_shown_where_it_was_trained(released):
+    folder = current(released).folder / "bi_encoder"
+    names = ("query_recall@10", "content_query_recall@10", "query_gain@10")
+    numbers = {
+        name + end: value + off
+        for name, value in zip(names, (0.7, 0.6, 0.1), strict=True)
+        for end, off in (("", 0), ("_low", -0.01), ("_high", 0.01))
+    }
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"variant": "search"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "report.json").write_text(json.dumps(numbers))
+    (folder / "training.csv").write_text("step,query_recall@10\n0,0.6\n50,0.72\n100,0.7\n")
+    page = _page(released)
+    assert "+0.1000 (+0.0900 to +0.1100)" in " ".join(page.text.split())
+    assert [tag for tag, _ in page.tags].count("polyline") == 1
+    assert "over 100 steps, from 0.6000 (dashed) to 0.7200 at best" in page.text
+
+
+@pytest.mark.parametrize("part", ["interactions", "synthetic_queries", "metrics", "retriever"])
+def test_what_a_release_lacks_is_left_out_with_a_line(released, part):
+    shutil.rmtree(current(released).folder / part)
+    page = _page(released)
+    assert "Left out: " in page.text
+    assert part in page.text.split("Left out: ")[1].splitlines()[0]
+    assert "The quality gate" in page.text
+
+
+def test_a_publication_makes_the_page_and_an_unchanged_one_leaves_it(shop):
+    release = publish(shop.root)
+    file = release.folder / "report.html"
+    page = Page(file.read_text())
+    assert release.name in page.text
+    assert "Left out: the retriever has learnt nothing." in page.text
+    assert not file.stat().st_mode & 0o222
+    before = file.stat()
+    assert publish(shop.root).name == release.name
+    assert (file.stat().st_ino, file.stat().st_mtime) == (before.st_ino, before.st_mtime)
+
+
+def test_lineage_draws_every_stage_below_what_it_needs_and_no_shortcut_as_direct():
+    pipeline = Pipeline.load(ROOT)
+    lineage = draw(pipeline)
+    heights = {node.name: node.y for node in lineage.nodes}
+    assert list(heights) == [*pipeline.stages, "release"]
+    edges = {(up, s.name) for s in pipeline.stages.values() for up in s.upstream}
+    edges |= {(leaf, "release") for leaf in pipeline.leaves()}
+    assert all(heights[up] < heights[down] for up, down in edges)
+    ends = {_ends(arc.path): arc.direct for arc in lineage.arcs}
+    assert set(ends) == {(heights[up], heights[down]) for up, down in edges}
+    for (up, down), direct in ends.items():
+        # An arc is direct if no other way leads there: the oracle walks all ways.
+        assert direct == (_longest(up, down, set(ends)) == 1)
+
+
+def _ends(path: str) -> tuple[float, float]:
+    numbers = [float(number) for number in re.findall(r"[-\d.]+", path)]
+    return numbers[1], numbers[-1]
+
+
+def _longest(up: float, down: float, edges: set[tuple[float, float]]) -> int:
+    ways = [_longest(up, middle, edges) + 1 for middle, end in edges if end == down and middle > up]
+    return max([*(way for way in ways if way > 1), int((up, down) in edges)], default=0)
