@@ -16,6 +16,16 @@ ColumnName = Literal[
 ]  # fmt: skip
 
 YEAR_2101 = 4_133_980_800  # epoch seconds of its first instant
+LONGEST = 1_000_000  # bytes of a cell: a book, and more than any model reads
+
+
+def _too_long(*columns: str) -> str:
+    """Return the branch of a CASE that refuses a row with a gigantic cell."""
+    longest = ", ".join(f"strlen({name})" for name in columns)
+    return (
+        f"WHEN greatest({longest}) > {LONGEST} "
+        f"THEN 'a cell holds more than {LONGEST:,} bytes: shorten its text'"
+    )
 
 
 @dataclass(frozen=True)
@@ -42,10 +52,11 @@ ITEMS = Table(
     required=("item_id",),
     one_of=("title", "text"),
     kept=("item_id", "title", "text", "category", "brand", "attributes"),
-    checked_sql="""
+    checked_sql=f"""
         SELECT *, CASE
             WHEN fault IS NOT NULL THEN fault
-            WHEN item_id IS NULL THEN 'item_id is empty'
+            {_too_long("item_id", "title", "text", "category", "brand", "attributes")}
+            WHEN item_id IS NULL THEN 'item_id is empty: give the item one'
             WHEN title IS NULL AND text IS NULL
                 THEN 'title and text are both empty: an item needs one of them'
             WHEN count(DISTINCT (title, text, category, brand, attributes))
@@ -53,7 +64,7 @@ ITEMS = Table(
                 THEN 'item_id stands more than once in this file with different content: keep one'
             END AS reason
         FROM staged
-    """,
+    """,  # noqa: S608  a number of this file
 )
 
 INTERACTIONS = Table(
@@ -64,9 +75,11 @@ INTERACTIONS = Table(
     checked_sql=f"""
         SELECT *, CASE
             WHEN fault IS NOT NULL THEN fault
-            WHEN user_id IS NULL THEN 'user_id is empty'
-            WHEN item_id IS NULL THEN 'item_id is empty'
-            WHEN timestamp IS NULL THEN 'timestamp is empty or NaN'
+            {_too_long("user_id", "item_id", "timestamp", "event", "weight")}
+            WHEN user_id IS NULL THEN 'user_id is empty: say whose it was'
+            WHEN item_id IS NULL THEN 'item_id is empty: say what it was'
+            WHEN timestamp IS NULL
+                THEN 'timestamp is empty or NaN: write epoch seconds, or any number that grows'
             WHEN seconds IS NULL THEN 'timestamp is neither a number nor an ISO 8601 date: '
                 'write epoch seconds or such as 2024-05-01T12:00:00Z'
             WHEN NOT isfinite(seconds)
@@ -79,7 +92,9 @@ INTERACTIONS = Table(
                 WHEN seconds < {YEAR_2101}e9 THEN 'it looks like nanoseconds, divide by 1e9'
                 ELSE 'write epoch seconds' END
             WHEN weight IS NOT NULL AND (amount IS NULL OR NOT isfinite(amount))
-                THEN 'weight is no finite number'
+                THEN 'weight is no finite number: write one, or leave it empty'
+            WHEN amount < 0 THEN 'weight is negative: write 0 for what nobody wants, and set '
+                'interactions.min_weight to what counts'
             END AS reason
         FROM (
             SELECT *, try_cast(weight AS DOUBLE) AS amount, coalesce(
@@ -97,18 +112,20 @@ QUERIES = Table(
     required=("query", "item_id"),
     one_of=(),
     kept=("query_id", "query", "item_id", "grade", "split"),
-    checked_sql="""
+    checked_sql=f"""
         SELECT *, CASE
             WHEN fault IS NOT NULL THEN fault
-            WHEN query IS NULL THEN 'query is empty'
-            WHEN item_id IS NULL THEN 'item_id is empty'
+            {_too_long("query_id", "query", "item_id", "relevance", "split")}
+            WHEN query IS NULL THEN 'query is empty: write what was typed'
+            WHEN item_id IS NULL THEN 'item_id is empty: say what answers the query'
             WHEN relevance IS NOT NULL AND (grade IS NULL OR NOT isfinite(grade))
-                THEN 'relevance is no finite number'
+                THEN 'relevance is no finite number: write one, or leave it empty'
             WHEN split NOT IN ('train', 'validation', 'test')
-                THEN 'split is none of train, validation, test'
+                THEN 'split is none of train, validation, test: write one of them, or leave it '
+                'empty'
             END AS reason
         FROM (SELECT *, try_cast(relevance AS DOUBLE) AS grade FROM staged)
-    """,
+    """,  # noqa: S608  a number of this file
 )
 
 TABLES = {"items": ITEMS, "interactions": INTERACTIONS, "queries": QUERIES}

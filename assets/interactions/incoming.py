@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ class Source:
             its order.
         sha256: Hash of the bytes.
         form: ``parquet``, ``csv``, ``jsonl`` or ``packaged``.
+        stamp: Size and time of the last change when the hash was taken; None for ``packaged``.
         read: For ``packaged`` only: returns its rows as an Arrow table.
     """
 
@@ -31,6 +34,7 @@ class Source:
     file: str
     sha256: str
     form: str
+    stamp: tuple[int, int] | None = None
     read: Callable[[], Any] | None = None
 
 
@@ -38,11 +42,11 @@ def incoming(folder: Path) -> list[Source]:
     """Return all files of the three folders in order of name; none if nobody dropped any.
 
     Raises:
-        UserError: A file of another type or in another place, an empty file, or other tables
-            without any items.
+        UserError: A file of another type or in another place, one that is empty or cannot be read,
+            or other tables without any items.
     """
     sources = []
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for entry in _entries(folder):
         if entry.name.startswith(".") or entry.suffix == ".dvc":
             continue
         if entry.name not in TABLES or not entry.is_dir():
@@ -59,14 +63,69 @@ def incoming(folder: Path) -> list[Source]:
     return sources
 
 
+def require_unchanged(source: Source) -> None:
+    """Raise a UserError if the file is not what it was when its hash was taken."""
+    file = Path(source.file)
+    if source.stamp and _stamp(file) != source.stamp and sha256_of(file) != source.sha256:
+        raise UserError(
+            f"{file} changed while it was read: let whoever writes it finish (or write elsewhere "
+            f"and move it here), then run again."
+        )
+
+
 def sha256_of(file: Path) -> str:
-    """Return the hash of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the hash of a file's bytes.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+def unreadable(path: Path | str, error: OSError) -> UserError:
+    """Return the error for a file or folder that the system does not let us read."""
+    fixes = {
+        errno.EACCES: "give yourself the right to read it, such as with `chmod u+r`",
+        errno.ENOENT: "it is gone, or a link to nowhere: put it back or remove it",
+        errno.ELOOP: "it is a link that leads to itself: remove it",
+    }
+    fix = fixes.get(error.errno or 0, "mend it or take it out")
+    return UserError(f"{path} cannot be read ({error.strerror}): {fix}.")
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError as error:
+        raise UserError(f"{folder} is a file where a folder should be: remove it.") from error
+    except OSError as error:
+        raise unreadable(folder, error) from error
 
 
 def _files(folder: Path) -> list[Path]:
-    files = [file for file in folder.rglob("*") if file.is_file()]
+    """Return the files below a folder; what cannot be one is an error and not left out."""
+
+    def fail(error: OSError) -> None:
+        raise unreadable(error.filename, error) from error
+
+    files = []
+    for where, folders, names in os.walk(folder, onerror=fail):
+        here = Path(where)
+        files += [here / name for name in names]
+        for name in folders:
+            below = here / name
+            if below.is_symlink():
+                raise UserError(
+                    f"{below} is a link to a folder: link its files, or {folder} itself."
+                )
+            if below.suffix.lower() in FORMS and not _hidden(below) and not _entries(below):
+                raise UserError(f"{below} is a folder, and empty, where a file should be: mend it.")
     shown = [file for file in files if not _hidden(file.relative_to(folder))]
     return sorted(shown, key=lambda file: file.as_posix())
 
@@ -82,6 +141,16 @@ def _source(table: str, file: Path) -> Source:
             f"{file} is neither Parquet, CSV nor JSON lines ({', '.join(FORMS)}): convert it or "
             f"take it out."
         )
-    if not file.stat().st_size:
+    stamp = _stamp(file)
+    if not stamp[0]:
         raise UserError(f"{file} is empty: fill it or take it out.")
-    return Source(table, file.as_posix(), sha256_of(file), form)
+    return Source(table, file.as_posix(), sha256_of(file), form, stamp)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Return a file's size and the time of its last change."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise unreadable(file, error) from error
+    return status.st_size, status.st_mtime_ns

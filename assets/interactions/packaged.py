@@ -33,7 +33,7 @@ def packaged(dataset: str) -> list[Source]:
             dataset,
             SHA256,
             "packaged",
-            lambda: pa.Table.from_pandas(tables()[place], preserve_index=False),
+            read=lambda: pa.Table.from_pandas(tables()[place], preserve_index=False),
         )
 
     return [source("items", 0), source("interactions", 1)]

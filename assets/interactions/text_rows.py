@@ -6,6 +6,7 @@ telling which; Python's strict CSV parser does tell, and DuckDB itself checks ea
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 from itertools import islice
@@ -16,31 +17,39 @@ import pyarrow as pa
 from assets.stage import UserError
 
 BATCH = 50_000  # rows handed to DuckDB at once
+BLOCK = 1 << 22  # bytes looked at together
 LONGEST_FIELD = 1 << 24  # characters: a quote left open does not swallow more
 
 
-def csv_rows(file: Path) -> tuple[list[str], pa.RecordBatchReader]:
-    """Open a CSV file with a header, commas and double quotes.
-
-    Returns:
-        The header, and batches of row, fault, content, c0, c1, ... (text, one for each column).
+def csv_header(file: Path) -> list[str]:
+    """Return the column names of a CSV file with commas and double quotes.
 
     Raises:
         UserError: It is not UTF-8, has no header, a column stands twice in it, or no commas.
     """
-    require_utf8(file)
+    _require_utf8(file)
     csv.field_size_limit(LONGEST_FIELD)
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        header = [name.strip() for name in next(csv.reader(stream), [])]
+        try:
+            header = [name.strip() for name in next(csv.reader(stream, strict=True), [])]
+        except csv.Error as error:
+            raise UserError(
+                f"{file}, line 1: the quotes of the header do not pair up ({error}): mend it."
+            ) from error
     twice = [name for name in header if name and header.count(name) > 1]
     if not any(header) or twice:
         problem = f"the column `{twice[0]}` twice" if twice else "no column names"
         raise UserError(f"{file}: its first line holds {problem}: mend the header.")
     if len(header) == 1 and (other := [mark for mark in ";\t|" if mark in header[0]]):
         raise UserError(f"{file}: its columns are parted by {other[0]!r}: write commas.")
+    return header
+
+
+def csv_rows(file: Path, header: list[str]) -> pa.RecordBatchReader:
+    """Read a CSV file: batches of row, fault, content, c0, c1, ... (text, one for each column)."""
     fields = [("row", pa.int64()), ("fault", pa.string()), ("content", pa.string())]
     schema = pa.schema(fields + [(f"c{i}", pa.string()) for i in range(len(header))])
-    return header, pa.RecordBatchReader.from_batches(schema, _batches(_csv(file, header), schema))
+    return pa.RecordBatchReader.from_batches(schema, _batches(_csv(file, header), schema))
 
 
 def json_rows(file: Path) -> pa.RecordBatchReader:
@@ -49,13 +58,42 @@ def json_rows(file: Path) -> pa.RecordBatchReader:
     Raises:
         UserError: It is not UTF-8.
     """
-    require_utf8(file)
+    _require_utf8(file)
     schema = pa.schema([("row", pa.int64()), ("content", pa.string())])
     return pa.RecordBatchReader.from_batches(schema, _batches(_lines(file), schema))
 
 
-def require_utf8(file: Path) -> None:
+def plain_rows(file: Path, width: int) -> int | None:
+    """Return the number of rows of a CSV file each of whose lines may be one, else None.
+
+    With quotes a row may have several lines; other line ends and zero bytes are left to the reader
+    that goes row by row, and so are all lines if there are not as many commas as they need.
+    """
+    lines, commas, block = 0, 0, b"\n"
+    with file.open("rb") as stream:
+        while following := stream.read(BLOCK):
+            block = following
+            if any(mark in block for mark in (b'"', b"\r", b"\0")):
+                return None
+            lines += block.count(b"\n")
+            commas += block.count(b",")
+    lines += not block.endswith(b"\n")
+    return lines - 1 if commas == lines * (width - 1) else None
+
+
+def _require_utf8(file: Path) -> None:
     """Raise a UserError that names the first line which is not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        _name_line(file)
+
+
+def _name_line(file: Path) -> None:
     with file.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             try:
@@ -81,13 +119,19 @@ def _csv(file: Path, header: list[str]) -> Iterator[tuple[int | str | None, ...]
             except StopIteration:
                 return
             except csv.Error as error:
-                fault = f"its quotes do not pair up, up to line {reader.line_num} ({error})"
+                fault = (
+                    f"its quotes do not pair up, up to line {reader.line_num} ({error}): close "
+                    f"them, and double those inside a text"
+                )
                 yield (line, fault, None, *blank)
                 continue
             if len(fields) == width:
                 yield (line, None, None, *fields)
             elif fields:
-                fault = f"it has {len(fields)} fields where the header has {width}"
+                fault = (
+                    f"it has {len(fields)} fields where the header has {width}: put quotes around "
+                    f"texts with commas"
+                )
                 yield (line, fault, ",".join(fields)[:500], *blank)
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 import duckdb
 
 from assets.interactions.contract import TABLES
-from assets.interactions.incoming import Source
+from assets.interactions.incoming import Source, require_unchanged
 from assets.interactions.reading import stage
 from assets.interactions.sql_text import READABLE
 from assets.stage import Machine, UserError
+
+LONGEST_REJECT, SHOWN = 10_000, 500  # bytes of a refused row; characters kept of a longer one
 
 SCHEMA = """
     CREATE TABLE made_by (signature VARCHAR);
@@ -127,13 +129,15 @@ def _load(
 ) -> tuple[int, int]:
     """Read one file; return how many rows it has and how many were refused."""
     stage(db, source, columns)
+    require_unchanged(source)
     table = TABLES[source.table]
     db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {table.checked_sql}")
     row_text = ", ".join(f"{name} := {name}" for name in table.columns)
     db.execute(
         f"INSERT INTO rejects SELECT ?, ?, row, reason, "  # noqa: S608  names of the contract
-        f"coalesce(content, to_json(struct_pack({row_text}))::VARCHAR) "
-        f"FROM checked WHERE reason IS NOT NULL",
+        f"if(strlen(whole) > {LONGEST_REJECT}, whole[:{SHOWN}] || ' ...', whole) FROM ("
+        f"SELECT *, coalesce(content, to_json(struct_pack({row_text}))::VARCHAR) AS whole "
+        f"FROM checked WHERE reason IS NOT NULL)",
         [source.table, source.file],
     )
     db.execute(
@@ -164,6 +168,8 @@ def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "TimeZone": "UTC",
     }
+    if file.is_dir():
+        raise UserError(f"{file} is a folder where a file should be: remove it.")
     Path(machine.temp_folder).mkdir(parents=True, exist_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -177,7 +183,7 @@ def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
 
 def _signature(columns: Mapping[str, str]) -> str:
     """Return what the stored rows depend on besides the files."""
-    modules = ("contract", "packaged", "reading", "sql_text", "text_rows", "warehouse")
+    modules = ("contract", "incoming", "packaged", "reading", "sql_text", "text_rows", "warehouse")
     code = [Path(__file__).with_name(f"{module}.py").read_bytes() for module in modules]
     parts = [*code, repr(sorted(columns.items())).encode(), duckdb.__version__.encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -131,8 +131,12 @@ def test_parquet_keeps_its_types_and_writes_ids_as_whole_numbers(bench, tmp_path
     ]
     assert made.interactions("train")["timestamp"].tolist() == [1577836800.0, 1577923200.0]
     assert refused(made) == [
-        ("part [1]*.parquet", 3, "timestamp is empty or NaN"),
-        ("part [1]*.parquet", 3, "item_id is empty"),
+        (
+            "part [1]*.parquet",
+            3,
+            "timestamp is empty or NaN: write epoch seconds, or any number that grows",
+        ),
+        ("part [1]*.parquet", 3, "item_id is empty: give the item one"),
     ]
 
 
@@ -140,7 +144,13 @@ def test_a_parquet_timestamp_of_nan_is_rejected(bench, tmp_path):
     log = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": [1.0, None]})
     log.to_parquet(tmp_path / "t.parquet", index=False)
     bench.write("interactions/log.parquet", (tmp_path / "t.parquet").read_bytes())
-    assert refused(bench.run()) == [("log.parquet", 2, "timestamp is empty or NaN")]
+    assert refused(bench.run()) == [
+        (
+            "log.parquet",
+            2,
+            "timestamp is empty or NaN: write epoch seconds, or any number that grows",
+        )
+    ]
 
 
 def test_bad_json_lines_are_rejected_by_line_and_the_others_stay(bench):
