@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
+from conftest import write_project
 
 from assets.quality_gate.artifact import Outcome, Verdict
 from assets.semantic_ids.artifact import SemanticIds
@@ -72,13 +74,13 @@ class Workshop:
             check=False,
         )
 
-    def start_dvc(self, *words: str) -> subprocess.Popen[str]:
+    def start_dvc(self, *words: str, output: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start DVC and leave it running."""
         return subprocess.Popen(
             [sys.executable, "-m", "dvc", *words],
             cwd=self.root,
             env=environment(),
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -183,14 +185,30 @@ def house(project, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     project.make("quality_gate")
     root = tmp_path_factory.mktemp("house") / "repo"
     shutil.copytree(project.folder, root, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    workshop = with_code(root)
+    done = workshop.dvc("commit", "--force", "--with-deps", "quality_gate")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workshop
+
+
+@pytest.fixture
+def new_house() -> Callable[[Path], Workshop]:
+    """Makes the small real project under DVC in a folder, never run."""
+
+    def make(root: Path) -> Workshop:
+        write_project(root)
+        return with_code(root)
+
+    return make
+
+
+def with_code(root: Path) -> Workshop:
+    """Put the stages' code beside a project's data, and both under DVC."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "assets", root / "assets", ignore=ignored)
     shutil.copy(ROOT / "dvc.yaml", root)
     put_under_dvc(root)
-    workshop = Workshop(root)
-    done = workshop.dvc("commit", "--force", "--with-deps", "quality_gate")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workshop
+    return Workshop(root)
 
 
 @pytest.fixture
