@@ -17,9 +17,7 @@ class CollisionReportParams(Params):
     max_pair_items: int = Field(
         10_000, ge=1, description="Items whose validation pairs are looked at; else a sample."
     )
-    overlap_neighbours: int = Field(
-        10, ge=1, description="K of the neighbour overlap, in items."
-    )
+    overlap_neighbours: int = Field(10, ge=1, description="K of the neighbour overlap, in items.")
     max_overlap_items: int = Field(
         10_000, ge=1, description="Items whose neighbours are compared; of more, a seeded sample."
     )

@@ -1,20 +1,31 @@
 """Every measure against its definition, computed slowly."""
 
 import math
+from collections import Counter
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.collision_report.hit_rates import Sought, hits, neighbours, pair_recall
+from assets.collision_report.categories import Categories, prefix_purity
+from assets.collision_report.hit_rates import (
+    Sought,
+    hits,
+    neighbour_overlap,
+    neighbours,
+    pair_recall,
+)
 from assets.collision_report.measures import (
+    bucket_counts,
     bucket_histogram,
     collisions,
+    entropy,
     gini,
     level_use,
-    perplexity,
+    prefix_keys,
     space_use,
     worst_levels,
 )
@@ -41,21 +52,42 @@ def test_gini_over_occupied_sids_is_blind_to_collapse_and_over_the_space_is_not(
 
 
 @given(counts_lists)
-def test_perplexity_is_two_to_the_entropy(counts):
+def test_entropy_is_in_bits_and_empty_codes_add_nothing(counts):
     shares = [count / sum(counts) for count in counts]
-    entropy = -sum(share * math.log2(share) for share in shares)
-    assert perplexity(np.array([*counts, 0])) == pytest.approx(2**entropy)
+    expected = -sum(share * math.log2(share) for share in shares)
+    assert entropy(np.array([*counts, 0])) == pytest.approx(expected, abs=1e-12)
+    even = np.full(8, 5)
+    assert entropy(even) == pytest.approx(3)
+
+
+@given(
+    st.integers(1, 6).flatmap(
+        lambda length: st.lists(
+            st.lists(st.sampled_from([0, 1, 2, 2**31 - 1]), min_size=length, max_size=length),
+            min_size=1,
+            max_size=30,
+        )
+    )
+)
+def test_buckets_are_equal_rows_however_large_the_codes(rows):
+    counts = Counter(map(tuple, rows))
+    codes = np.array(rows, np.int32)
+    assert bucket_counts(codes).tolist() == [counts[row] for row in sorted(counts)]
+    for length, keys in enumerate(prefix_keys(codes), start=1):
+        equal = [[a[:length] == b[:length] for b in rows] for a in rows]
+        assert (keys[:, None] == keys).tolist() == equal
 
 
 def test_collisions_count_items_that_share_and_ids_that_lack():
     codes = np.array([[0, 0], [0, 0], [0, 0], [0, 1], [1, 0], [1, 0]], np.int32)
-    assert collisions(codes) == {
+    counts = bucket_counts(codes)
+    assert collisions(counts) == {
         "conflict_rate": pytest.approx(3 / 6),
         "share_in_conflict": pytest.approx(5 / 6),
         "largest_bucket": 3,
     }
     final = np.array([[0, row] for row in range(6)], np.int32)
-    assert bucket_histogram(codes, final) == [
+    assert bucket_histogram(counts, bucket_counts(final)) == [
         {"items_per_sid": 1, "sids_before": 1, "sids_after": 6},
         {"items_per_sid": 2, "sids_before": 1, "sids_after": 0},
         {"items_per_sid": 3, "sids_before": 1, "sids_after": 0},
@@ -68,6 +100,8 @@ def test_level_use_counts_codes_that_some_item_has():
     first, second = level_use(codes, [4, 8], entering)
     assert (first["used"], first["utilisation"], first["largest_share"]) == (2, 0.5, 0.75)
     assert first["gini"] == pytest.approx(gini_by_definition([3, 0, 0, 1]))
+    assert second["entropy"] == 1
+    assert second["perplexity"] == 2
     assert (second["utilisation"], second["items_left"]) == (0.5, 2)
     assert worst_levels([first, second])["utilisation_worst_level"] == 0.5
     assert worst_levels([second])["gini_worst_level"] is None
@@ -75,7 +109,7 @@ def test_level_use_counts_codes_that_some_item_has():
 
 def test_space_use_counts_empty_sids():
     codes = np.array([[0, 0], [0, 1], [1, 1]], np.int32)
-    use = space_use(codes, [2, 3])
+    use = space_use(bucket_counts(codes), [2, 3])
     assert (use["code_space"], use["load"]) == (6, 0.5)
     assert use["gini_full_space"] == pytest.approx(gini_by_definition([1, 1, 1, 0, 0, 0]))
 
@@ -119,3 +153,60 @@ def test_an_item_is_never_its_own_neighbour_even_among_equal_ones():
     found = neighbours(vectors, np.arange(20), 5)
     assert found.shape == (20, 5)
     assert not (found == np.arange(20)[:, None]).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 1000))
+def test_overlap_is_the_mean_share_of_common_neighbours(items, k, seed):
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(size=(items, 6)).astype(np.float32)
+    rebuilt = raw + rng.normal(size=raw.shape, scale=0.4).astype(np.float32)
+    common = [
+        len(naive_neighbours(raw, row, k) & naive_neighbours(rebuilt, row, k))
+        for row in range(items)
+    ]
+    found = neighbour_overlap(raw, rebuilt, k=k, most=items, seed=0)
+    expected = np.mean(common) / min(k, items - 1)
+    assert found[f"neighbour_overlap@{k}"] == pytest.approx(expected)
+    few = neighbour_overlap(raw, rebuilt, k=k, most=2, seed=0)
+    assert few["neighbour_overlap_items"] == 2
+
+
+def test_overlap_is_one_for_the_same_vectors_and_nothing_for_a_single_item():
+    vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    assert neighbour_overlap(vectors, vectors, k=5, most=50, seed=0)["neighbour_overlap@5"] == 1
+    alone = neighbour_overlap(vectors[:1], vectors[:1], k=5, most=50, seed=0)
+    assert alone["neighbour_overlap@5"] is None
+
+
+words = st.sets(st.sampled_from(["Drama", "War", "Comedy", "Noir"]), max_size=3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), words), min_size=1, max_size=25))
+def test_purity_is_the_share_with_the_commonest_word_of_their_prefix(rows):
+    codes = np.array([row[:2] for row in rows], np.int32)
+    texts = pd.Series(["|".join(sorted(row[2])) or None for row in rows], dtype="str")
+    found = prefix_purity(codes, Categories.of(texts), seed=0)
+    known = [row for row in rows if row[2]]
+    if not known:
+        assert found == {}
+        return
+    for length in (1, 2):
+        buckets = {row[:length]: Counter() for row in known}
+        for row in known:
+            buckets[row[:length]].update(row[2])
+        right = sum(max(counts.values()) for counts in buckets.values())
+        assert found[f"prefix_purity@{length}"] == pytest.approx(right / len(known))
+    assert found["items_with_category"] == len(known)
+    assert found["purity"][0]["prefixes"] == len({row[0] for row in known})
+
+
+def test_purity_beats_chance_where_prefixes_follow_the_categories():
+    names = np.array(["Drama", "War", "Noir"])
+    kinds = np.random.default_rng(0).integers(3, size=900)
+    table = prefix_purity(
+        kinds[:, None].astype(np.int32), Categories.of(pd.Series(names[kinds])), 0
+    )
+    assert table["prefix_purity@1"] == 1
+    assert table["purity"][0]["purity_by_chance"] < 0.45
