@@ -78,6 +78,9 @@ class Machine(BaseSettings):
     openai_concurrency: int = Field(
         8, ge=1, description="Most requests to that endpoint at the same time."
     )
+    processes: int = Field(
+        0, ge=0, description="Processes that train an encoder; 0: one per GPU, or one."
+    )
 
     def torch_device(self) -> str:
         """Return ``cuda`` or ``cpu`` for torch."""
@@ -86,6 +89,12 @@ class Machine(BaseSettings):
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
+
+    def training_processes(self) -> int:
+        """Return the number of processes to train with."""
+        import torch
+
+        return self.processes or max(1, self.torch_device() == "cuda" and torch.cuda.device_count())
 
 
 @dataclass(frozen=True)

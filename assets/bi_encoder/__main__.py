@@ -2,72 +2,76 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from assets.bi_encoder.artifact import BiEncoder
-from assets.bi_encoder.base_model import load_base, version_of
+from assets.bi_encoder.base_model import load_base, save_encoder, version_of
+from assets.bi_encoder.curve import write_curve
+from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
-from assets.bi_encoder.validation import pair_recall, query_recall
-from assets.evaluation import choose_by_hash
+from assets.bi_encoder.processes import train_in_processes, training_folder
+from assets.bi_encoder.validation import Questions, Recalls, summary
 from assets.interactions.artifact import Interactions
-from assets.stage import CACHE, Run, run_stage, write_json
+from assets.stage import CACHE, Run, read_json, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 def main(run: Run[BiEncoderParams]) -> None:
-    """Save the base model as the encoder, then measure it on held-out queries and pairs."""
-    params = run.params
+    """Save the base as the encoder, train it if there is something to learn, and measure both."""
+    params, device = run.params, run.machine.torch_device()
     interactions = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
-    device = run.machine.torch_device()
+    examples = Examples.of(params.variant, interactions, queries)
+    measured, checks = Questions.of(interactions, queries).chosen(params.measured, params.seed)
+    for task in ("queries", "pairs"):
+        if not len(getattr(measured, task)):
+            run.say(f"no validation {task}: recall is not measured on them.")
+    for task in examples.lacking:
+        run.say(f"no train {task}: the encoder does not learn from them.")
 
-    model = load_base(params.base, params.max_tokens, device)
-    model.save(str(run.folder / "model"), create_model_card=False)
-    write_json(
-        run.folder / "manifest.json",
+    base = load_base(params.base, params.max_tokens, device)
+    save_encoder(base, run.folder, params, "content")
+    content = _measure(run.folder, measured, device)
+    trained, training = content, {}
+    if examples.pairs:
+        inputs = [version_of(run.input(name)) for name in ("interactions", "synthetic_queries")]
+        folder = training_folder(run.folder, inputs, params)
+        train_in_processes(folder, params, run.machine, examples, checks)
+        training = _adopt(run, folder, base)
+        trained = _measure(run.folder, measured, device)
+        shutil.rmtree(folder)
+    run.report(
         {
-            "variant": params.variant,
-            "base": params.base,
-            "model_version": version_of(run.folder / "model"),
-            "batch_size": params.batch_size,
-            "max_tokens": model.max_seq_length,
-            "dim": model.get_embedding_dimension(),
-        },
+            "dim": BiEncoder.load(run.folder).dim,
+            "validation_queries": len(measured.queries),
+            "validation_pairs": len(measured.pairs),
+            **{f"train_{task}_pairs": len(pairs) for task, pairs in examples.pairs.items()},
+            **training,
+            **summary(trained, content, params.seed),
+        }
     )
-    encoder = BiEncoder.load(run.folder, device)
-    run.report({"dim": encoder.dim, **_measure(run, encoder, interactions, queries)})
 
 
-def _measure(
-    run: Run[BiEncoderParams],
-    encoder: BiEncoder,
-    interactions: Interactions,
-    queries: SyntheticQueries,
-) -> dict[str, float]:
-    tasks = queries.tasks("validation")
-    pairs = interactions.pairs("validation")
-    seed, most, device = run.params.seed, run.params.measured, run.machine.torch_device()
-    chosen = choose_by_hash(tasks.queries, most, seed)
-    pairs = pairs.iloc[
-        choose_by_hash((pairs["item_id"] + "\0" + pairs["other_item_id"]).tolist(), most, seed)
-    ]
-    numbers: dict[str, float] = {"validation_queries": len(chosen), "validation_pairs": len(pairs)}
-    if not chosen and pairs.empty:
-        run.say("no validation queries and no validation pairs: recall is not measured.")
-        return numbers
-    items = interactions.items
-    ids = items["item_id"].tolist()
-    documents = encoder.encode(items["document"].tolist(), cache=CACHE, what="encoding documents")
-    if chosen:
-        texts = [tasks.queries[place] for place in chosen]
-        vectors = encoder.encode(texts, cache=CACHE, what="encoding queries")
-        targets = [tasks.targets[place] for place in chosen]
-        numbers |= query_recall(vectors, targets, documents, ids, seed=seed, device=device)
-    else:
-        run.say("no validation queries: recall of queries is not measured.")
-    if len(pairs):
-        numbers |= pair_recall(pairs, documents, ids, seed=seed, device=device)
-    else:
-        run.say("no validation pairs: recall of co-occurring items is not measured.")
-    return numbers
+def _adopt(run: Run[BiEncoderParams], folder: Path, base: SentenceTransformer) -> dict[str, float]:
+    """Make the trained weights the encoder; return what is told of their training."""
+    from assets.bi_encoder.trainable import trained_model
+    from assets.bi_encoder.training import HISTORY, WEIGHTS
+
+    model = trained_model(base, run.params, folder / WEIGHTS)
+    save_encoder(model, run.folder, run.params, run.params.variant)
+    history = read_json(folder / HISTORY)
+    write_curve(history["checks"], history["best_step"], run.folder)
+    return {"best_step": history["best_step"], "last_step": history["checks"][-1]["step"]}
+
+
+def _measure(folder: Path, questions: Questions, device: str) -> Recalls:
+    encoder = BiEncoder.load(folder, device)
+    return questions.recalls(lambda texts: encoder.encode(texts, cache=CACHE), device)
 
 
 if __name__ == "__main__":

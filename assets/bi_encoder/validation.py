@@ -2,78 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from assets.evaluation import bootstrap, gains_of, nearest, recall
+from assets.evaluation import bootstrap, choose_by_hash, gains_of, nearest, recall
+from assets.interactions.artifact import Interactions
+from assets.synthetic_queries.artifact import SyntheticQueries
 
 CUTS = (5, 10, 30)
+Recalls = dict[str, NDArray[np.floating]]  # `query` and `pair`: (questions, CUTS)
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Queries and co-occurrence pairs to measure an encoder on.
+
+    Attributes:
+        item_ids: All items; an item's place is its row.
+        documents: (items,) their documents.
+        queries: Query texts.
+        targets: For each query the rows of its right answers.
+        pairs: (pairs, 2) rows of an item and of one that was taken after it.
+    """
+
+    item_ids: list[str]
+    documents: list[str]
+    queries: list[str]
+    targets: list[NDArray[np.int64]]
+    pairs: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, interactions: Interactions, queries: SyntheticQueries) -> Questions:
+        """Return all questions of the validation split."""
+        items = interactions.items
+        rows = {item: row for row, item in enumerate(items["item_id"])}
+        tasks, pairs = queries.tasks("validation"), interactions.pairs("validation")
+        columns = [[rows[item] for item in pairs[name]] for name in ("item_id", "other_item_id")]
+        return cls(
+            items["item_id"].tolist(),
+            items["document"].tolist(),
+            tasks.queries,
+            [np.array([rows[item] for item in group]) for group in tasks.targets],
+            np.array(columns, np.int64).T,
+        )
+
+    def chosen(self, most: int, seed: int) -> tuple[Questions, Questions]:
+        """Return at most so many queries and pairs, chosen by hash, and those that are left.
+
+        Where nothing is left, the second holds what the first does.
+        """
+        keys = [f"{self.item_ids[one]}\0{self.item_ids[other]}" for one, other in self.pairs]
+        queries, other_queries = _split(self.queries, most, seed)
+        pairs, other_pairs = _split(keys, most, seed)
+        return self._only(queries, pairs), self._only(other_queries, other_pairs)
+
+    def recalls(self, encode: Encode, device: str = "cpu") -> Recalls:
+        """Return recall@{5,10,30} of each query and of each pair; tasks without any are left out.
+
+        Args:
+            encode: Texts to unit vectors.
+            device: Where to search.
+        """
+        if not self.queries and not len(self.pairs):
+            return {}
+        documents = encode(self.documents)
+        found: Recalls = {}
+        if self.queries:
+            found["query"] = query_recall(encode(self.queries), self.targets, documents, device)
+        if len(self.pairs):
+            found["pair"] = pair_recall(self.pairs, documents, device)
+        return found
+
+    def _only(self, queries: list[int], pairs: list[int]) -> Questions:
+        return replace(
+            self,
+            queries=[self.queries[place] for place in queries],
+            targets=[self.targets[place] for place in queries],
+            pairs=self.pairs[pairs],
+        )
 
 
 def query_recall(
     queries: NDArray[np.float32],
-    targets: Sequence[Sequence[str]],
+    targets: Sequence[NDArray[np.integer]],
     documents: NDArray[np.float32],
-    item_ids: Sequence[str],
-    *,
-    seed: int,
     device: str = "cpu",
-) -> dict[str, float]:
-    """Return recall@{5,10,30} of queries against all documents, with bootstrap intervals.
+) -> NDArray[np.floating]:
+    """Return recall@{5,10,30} of queries against all documents, (queries, 3).
 
     Args:
         queries: (queries, dim) unit vectors.
-        targets: Right item ids of each query.
+        targets: Rows of the right documents of each query.
         documents: (items, dim) unit vectors.
-        item_ids: (items,) text.
-        seed: Seed of the bootstrap.
         device: Where to search.
     """
-    rows = {item: row for row, item in enumerate(item_ids)}
-    relevant = [np.array([rows[item] for item in group]) for group in targets]
-    ranked = nearest(queries, documents, max(CUTS), device=device)
-    return _recalls("query", ranked, relevant, seed)
+    return _recalls(nearest(queries, documents, max(CUTS), device=device), targets)
 
 
 def pair_recall(
-    pairs: pd.DataFrame,
-    documents: NDArray[np.float32],
-    item_ids: Sequence[str],
-    *,
-    seed: int,
-    device: str = "cpu",
-) -> dict[str, float]:
-    """Return how often an item's neighbours hold the item that was taken after it.
+    pairs: NDArray[np.int64], documents: NDArray[np.float32], device: str = "cpu"
+) -> NDArray[np.floating]:
+    """Return whether an item's {5,10,30} neighbours hold the item that was taken after it.
 
     Args:
-        pairs: ``item_id`` and ``other_item_id``.
+        pairs: (pairs, 2) rows of documents.
         documents: (items, dim) unit vectors.
-        item_ids: (items,) text.
-        seed: Seed of the bootstrap.
         device: Where to search.
     """
-    rows = pd.Series(np.arange(len(item_ids)), index=pd.Index(item_ids))
-    own = rows[pairs["item_id"]].to_numpy()
-    other = rows[pairs["other_item_id"]].to_numpy()
+    own, other = pairs.T
     found = nearest(documents[own], documents, max(CUTS) + 1, device=device)
     # Leave out the item itself; among copies of its document it need not come first, nor at all.
     last = np.argsort(found == own[:, None], axis=1, kind="stable")[:, : max(CUTS)]
-    ranked = np.take_along_axis(found, last, axis=1)
-    return _recalls("pair", ranked, list(other[:, None]), seed)
+    return _recalls(np.take_along_axis(found, last, axis=1), list(other[:, None]))
+
+
+def summary(trained: Recalls, content: Recalls, seed: int) -> dict[str, float]:
+    """Return recalls with bootstrap intervals, and what training gained over the base.
+
+    Args:
+        trained: Recalls of the encoder.
+        content: Recalls of its base on the same questions.
+        seed: Seed of the bootstrap.
+    """
+    numbers: dict[str, float] = {}
+    for task in trained:
+        rows = {
+            f"{task}_recall": trained[task],
+            f"content_{task}_recall": content[task],
+            f"{task}_gain": trained[task] - content[task],
+        }
+        for name, values in rows.items():
+            for place, k in enumerate(CUTS):
+                interval = bootstrap(values[:, place], seed=seed)
+                numbers[f"{name}@{k}"] = interval.mean
+                numbers[f"{name}@{k}_low"] = interval.low
+                numbers[f"{name}@{k}_high"] = interval.high
+    return numbers
 
 
 def _recalls(
-    name: str, ranked: NDArray[np.integer], relevant: list[NDArray[np.integer]], seed: int
-) -> dict[str, float]:
+    ranked: NDArray[np.integer], relevant: Sequence[NDArray[np.integer]]
+) -> NDArray[np.floating]:
     gains = gains_of(ranked, relevant)
     counts = np.array([len(group) for group in relevant])
-    numbers: dict[str, float] = {}
-    for k in CUTS:
-        interval = bootstrap(recall(gains, counts, k), seed=seed)
-        numbers[f"{name}_recall@{k}"] = interval.mean
-        numbers[f"{name}_recall@{k}_low"] = interval.low
-        numbers[f"{name}_recall@{k}_high"] = interval.high
-    return numbers
+    return np.stack([recall(gains, counts, k) for k in CUTS], axis=1)
+
+
+def _split(keys: Sequence[str], most: int, seed: int) -> tuple[list[int], list[int]]:
+    first = choose_by_hash(keys, most, seed)
+    taken = set(first)
+    return first, [place for place in range(len(keys)) if place not in taken] or first

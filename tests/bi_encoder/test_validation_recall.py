@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.bi_encoder.validation import CUTS, pair_recall, query_recall
+from assets.bi_encoder.validation import CUTS, Questions, pair_recall, query_recall, summary
 
 
 def unit(rows, dim, seed):
@@ -18,17 +17,16 @@ def unit(rows, dim, seed):
 @settings(max_examples=15)
 def test_recall_of_queries_is_what_a_full_sort_finds(seed):
     documents, queries = unit(40, 6, seed), unit(5, 6, seed + 1)
-    ids = [f"i{number}" for number in range(40)]
     draw = np.random.default_rng(seed)
-    targets = [[ids[row] for row in draw.choice(40, 3, replace=False)] for _ in queries]
-    numbers = query_recall(queries, targets, documents, ids, seed=0)
+    targets = [draw.choice(40, 3, replace=False) for _ in queries]
+    found = query_recall(queries, targets, documents)
     order = np.argsort(-(queries @ documents.T), axis=1)
-    for k in CUTS:
-        found = [
-            len({ids[row] for row in ranked[:k]} & set(right)) / 3
+    for place, k in enumerate(CUTS):
+        expected = [
+            len(set(ranked[:k]) & set(right)) / 3
             for ranked, right in zip(order, targets, strict=True)
         ]
-        assert numbers[f"query_recall@{k}"] == pytest.approx(np.mean(found), abs=1e-6)
+        assert found[:, place] == pytest.approx(expected, abs=1e-6)
 
 
 @given(st.integers(0, 1000))
@@ -36,17 +34,57 @@ def test_recall_of_queries_is_what_a_full_sort_finds(seed):
 def test_recall_of_pairs_leaves_the_item_itself_out(seed):
     documents = unit(40, 6, seed)
     documents[1] = documents[0]  # a copy, which may come before the item itself
-    ids = [f"i{number}" for number in range(40)]
     draw = np.random.default_rng(seed)
-    others = draw.choice(np.arange(4, 40), 6)
-    pairs = pd.DataFrame(
-        {"item_id": ids[:4] + ids[2:4], "other_item_id": [ids[row] for row in others]}
-    )
-    numbers = pair_recall(pairs, documents, ids, seed=0)
-    for k in CUTS:
+    pairs = np.stack([np.r_[np.arange(4), 2, 3], draw.choice(np.arange(4, 40), 6)], axis=1)
+    found = pair_recall(pairs, documents)
+    for place, k in enumerate(CUTS):
         hits = []
-        for one, other in zip(pairs["item_id"], pairs["other_item_id"], strict=True):
-            scores = documents @ documents[ids.index(one)]
-            scores[ids.index(one)] = -np.inf
-            hits.append(ids.index(other) in np.argsort(-scores, kind="stable")[:k])
-        assert numbers[f"pair_recall@{k}"] == pytest.approx(np.mean(hits), abs=1e-6)
+        for own, other in pairs:
+            scores = documents @ documents[own]
+            scores[own] = -np.inf
+            hits.append(other in np.argsort(-scores, kind="stable")[:k])
+        assert found[:, place].tolist() == hits
+
+
+def questions(queries, pairs):
+    ids = [f"i{row}" for row in range(20)]
+    return Questions(
+        ids,
+        [f"about {item}" for item in ids],
+        [f"q{place}" for place in range(queries)],
+        [np.array([place % 20]) for place in range(queries)],
+        np.array([[place % 20, (place * 7 + 1) % 20] for place in range(pairs)]).reshape(-1, 2),
+    )
+
+
+@given(st.integers(0, 40), st.integers(0, 20), st.integers(1, 30), st.integers(0, 5))
+def test_what_is_measured_is_not_what_training_is_checked_on_if_enough_is_there(
+    queries, pairs, most, seed
+):
+    asked = questions(queries, pairs)
+    measured, checks = asked.chosen(most, seed)
+    assert len(measured.queries) == min(most, queries)
+    for chosen in (measured, checks):
+        for query, right in zip(chosen.queries, chosen.targets, strict=True):
+            assert right == asked.targets[asked.queries.index(query)]
+    if queries > most:
+        assert sorted(measured.queries + checks.queries) == sorted(asked.queries)
+    else:
+        assert checks.queries == measured.queries == asked.queries
+    if pairs > most:
+        assert len(measured.pairs) + len(checks.pairs) == pairs
+    else:
+        assert len(checks.pairs) == len(measured.pairs) == pairs
+
+
+def test_the_gain_is_paired_by_question():
+    draw = np.random.default_rng(0)
+    content = draw.integers(0, 2, (400, len(CUTS))).astype(float)
+    better = np.maximum(content, (draw.random((400, len(CUTS))) < 0.1).astype(float))
+    numbers = summary({"query": better}, {"query": content}, seed=0)
+    gain = numbers["query_recall@10"] - numbers["content_query_recall@10"]
+    assert numbers["query_gain@10"] == pytest.approx(gain)
+    width = numbers["query_gain@10_high"] - numbers["query_gain@10_low"]
+    assert width < 0.8 * (numbers["query_recall@10_high"] - numbers["query_recall@10_low"])
+    assert numbers["query_gain@10_low"] > 0
+    assert "pair_gain@10" not in numbers
