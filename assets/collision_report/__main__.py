@@ -41,7 +41,7 @@ def main(run: Run[CollisionReportParams]) -> None:
 
     numbers, rebuilt = describe_ids(ids, codebooks, vectors)
     catalogue = interactions.items.set_index("item_id", drop=False)
-    numbers["unplaced_items"] = len(catalogue.index.difference(ids.item_ids))
+    numbers["unplaced_items"] = int((~catalogue.index.isin(ids.item_ids)).sum())
     levels = len(codebooks.sizes)
     items = catalogue.reindex(ids.item_ids)
     categories = Categories.of(items["category"])

@@ -44,8 +44,8 @@ def rebuild(
     before = errors.copy()
     moved = np.flatnonzero((raw != final).any(axis=1))
     for start in range(0, len(moved), BLOCK):
-        rows = moved[start : start + BLOCK]
-        before[rows] = _squared_lengths(vectors[rows] - decode(raw[rows]))
+        some = moved[start : start + BLOCK]
+        before[some] = _squared_lengths(vectors[some] - decode(raw[some]))
 
     mse_raw, mse = before.mean(), errors.mean()
     variance = squares / len(vectors) - ((total / len(vectors)) ** 2).sum()
