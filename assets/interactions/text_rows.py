@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from assets.interactions.contract import LONGEST
 from assets.stage import UserError
 
 BATCH = 50_000  # rows handed to DuckDB at once
 BLOCK = 1 << 22  # bytes looked at together
-LONGEST_FIELD = 1 << 24  # characters: a quote left open does not swallow more
 
 
 def csv_header(file: Path) -> list[str]:
@@ -28,7 +28,7 @@ def csv_header(file: Path) -> list[str]:
         UserError: It is not UTF-8, has no header, a column stands twice in it, or no commas.
     """
     _require_utf8(file)
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(LONGEST)
     with file.open(encoding="utf-8-sig", newline="") as stream:
         try:
             header = [name.strip() for name in next(csv.reader(stream, strict=True), [])]
@@ -123,6 +123,11 @@ def _csv(file: Path, header: list[str]) -> Iterator[tuple[int | str | None, ...]
                     f"its quotes do not pair up, up to line {reader.line_num} ({error}): close "
                     f"them, and double those inside a text"
                 )
+                if "field limit" in str(error):  # which ends a quote left open, too
+                    fault = (
+                        f"a cell holds more than {LONGEST:,} bytes, up to line {reader.line_num}: "
+                        f"shorten its text, or close its quotes"
+                    )
                 yield (line, fault, None, *blank)
                 continue
             if len(fields) == width:
