@@ -1,6 +1,6 @@
 """What the current release answers: searches, recommendations, and what an item's ID is.
 
-Only :func:`search` and :func:`recommend` load the model; :func:`show` reads tables alone.
+Only :func:`load_retriever` loads the model; :class:`Catalogue` reads tables alone.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds, sid_text
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 SEPARATORS = re.compile(r"\s*[|>;,/]\s*")  # between the categories of one item
 EXAMPLES = 5
 LABELS = 3
+
+
+class UnknownError(UserError):
+    """There is no item or user of that name."""
 
 
 def current_release(root: Path) -> Release:
@@ -71,7 +77,7 @@ def search(retriever: Retriever, query: str, k: int, rerank: bool | None) -> lis
     """
     if not query.strip():
         raise UserError("the query is empty: type a few words.")
-    return _rows(retriever.search(query, k, rerank=rerank))
+    return rows_of(retriever.search(query, k, rerank=rerank))
 
 
 def recommend(retriever: Retriever, history: Sequence[str], k: int) -> list[dict[str, Any]]:
@@ -82,70 +88,112 @@ def recommend(retriever: Retriever, history: Sequence[str], k: int) -> list[dict
     """
     if not history:
         raise UserError("no items given: `--items 1,260` takes item ids, the oldest first.")
-    return _rows(retriever.recommend(list(history), k))
+    return rows_of(retriever.recommend(list(history), k))
 
 
 def history_of(release: Release, user: str) -> list[str]:
     """Return all items of a user in a release, the oldest first.
 
     Raises:
-        UserError: The user has none.
+        UnknownError: The user has none.
     """
     history = Interactions.load(release.folder / "interactions").history(user)
     if not history:
-        raise UserError(f"user {user} has no interactions in {release.name}.")
+        raise UnknownError(f"user {user} has no interactions in {release.name}.")
     return history
 
 
 def show(release: Release, item: str) -> dict[str, Any]:
-    """Return an item's SID and who shares each of its prefixes.
-
-    Args:
-        release: The release to look into.
-        item: An item id.
-
-    Returns:
-        item_id, title, category, sid, raw_sid, and `prefixes`: per prefix, from one code to the
-        whole SID, the number of items under it, their most common categories (with shares) and the
-        titles of the most popular of the others.
+    """Return an item's SID and who shares each of its prefixes, as :meth:`Catalogue.show` does.
 
     Raises:
-        UserError: There is no such item; the text names items whose title contains the word.
+        UnknownError: There is no such item.
     """
-    ids = SemanticIds.load(release.folder / "semantic_ids")
-    data = Interactions.load(release.folder / "interactions")
-    items = data.items.set_index("item_id")
-    places = {name: place for place, name in enumerate(ids.item_ids)}
-    if item not in places:
-        similar = items.index[items["title"].fillna("").str.contains(item, case=False, regex=False)]
-        hint = ", ".join(f"{name} ({items['title'][name]})" for name in similar[:EXAMPLES])
-        end = f"; titles with that word: {hint}." if hint else "."
-        raise UserError(f"no item has the id {item!r} in {release.name}{end}")
-    mine = ids.codes[places[item]]
-    popularity = data.popularity()
-    prefixes = []
-    for length in range(1, len(mine) + 1):
-        under = ids.item_ids[(ids.codes[:, :length] == mine[:length]).all(axis=1)]
-        others = popularity.reindex([name for name in under if name != item])
-        first = others.sort_values(ascending=False, kind="stable").index[:EXAMPLES]
-        prefixes.append(
-            {
-                "prefix": sid_text(mine[:length]),
-                "items": len(under),
-                "labels": common_labels(items["category"].reindex(under)),
-                "others": [
-                    {"item_id": name, "title": _text(items, name, "title")} for name in first
-                ],
-            }
-        )
-    return {
-        "item_id": item,
-        "title": _text(items, item, "title"),
-        "category": _text(items, item, "category"),
-        "sid": sid_text(mine),
-        "raw_sid": sid_text(ids.raw_codes[places[item]]),
-        "prefixes": prefixes,
-    }
+    return Catalogue.load(release).show(item)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items of a release and their IDs, without any model.
+
+    Attributes:
+        release: The release.
+        ids: Its Semantic IDs.
+        items: Its items by item_id.
+        popularity: Train interactions by item_id.
+        places: Row of `ids` by item_id.
+    """
+
+    release: Release
+    ids: SemanticIds
+    items: pd.DataFrame
+    popularity: pd.Series[int]
+    places: dict[str, int]
+
+    @classmethod
+    def load(cls, release: Release) -> Catalogue:
+        """Read the tables of a release."""
+        ids = SemanticIds.load(release.folder / "semantic_ids")
+        data = Interactions.load(release.folder / "interactions")
+        places = {name: place for place, name in enumerate(ids.item_ids)}
+        return cls(release, ids, data.items.set_index("item_id"), data.popularity(), places)
+
+    def require(self, items: Iterable[str]) -> None:
+        """Let pass only items that exist.
+
+        Raises:
+            UnknownError: One does not; the text names items whose title contains the word.
+        """
+        for item in items:
+            if item in self.places:
+                continue
+            titles = self.items["title"].fillna("")
+            similar = self.items.index[titles.str.contains(item, case=False, regex=False)]
+            hint = ", ".join(f"{name} ({titles[name]})" for name in similar[:EXAMPLES])
+            end = f"; titles with that word: {hint}." if hint else "."
+            raise UnknownError(f"no item has the id {item!r} in {self.release.name}{end}")
+
+    def show(self, item: str) -> dict[str, Any]:
+        """Return an item's SID and who shares each of its prefixes.
+
+        Args:
+            item: An item id.
+
+        Returns:
+            item_id, title, category, sid, raw_sid, and `prefixes`: per prefix, from one code to the
+            whole SID, the number of items under it, their most common categories (with shares) and
+            the titles of the most popular of the others.
+
+        Raises:
+            UnknownError: There is no such item.
+        """
+        self.require([item])
+        ids, place = self.ids, self.places[item]
+        mine = ids.codes[place]
+        prefixes = []
+        for length in range(1, len(mine) + 1):
+            under = ids.item_ids[(ids.codes[:, :length] == mine[:length]).all(axis=1)]
+            others = self.popularity.reindex([name for name in under if name != item])
+            first = others.sort_values(ascending=False, kind="stable").index[:EXAMPLES]
+            prefixes.append(
+                {
+                    "prefix": sid_text(mine[:length]),
+                    "items": len(under),
+                    "labels": common_labels(self.items["category"].reindex(under)),
+                    "others": [
+                        {"item_id": name, "title": _text(self.items, name, "title")}
+                        for name in first
+                    ],
+                }
+            )
+        return {
+            "item_id": item,
+            "title": _text(self.items, item, "title"),
+            "category": _text(self.items, item, "category"),
+            "sid": sid_text(mine),
+            "raw_sid": sid_text(ids.raw_codes[place]),
+            "prefixes": prefixes,
+        }
 
 
 def common_labels(categories: Any) -> list[dict[str, Any]]:
@@ -159,9 +207,10 @@ def common_labels(categories: Any) -> list[dict[str, Any]]:
 
 
 def _text(items: Any, item: str, column: str) -> str | None:
-    value = items.at[item, column]
+    value = items.loc[item, column]
     return value if isinstance(value, str) else None
 
 
-def _rows(results: Sequence[Any]) -> list[dict[str, Any]]:
+def rows_of(results: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return results as rows with their ranks, from 1."""
     return [{"rank": rank, **asdict(result)} for rank, result in enumerate(results, start=1)]

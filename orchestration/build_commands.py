@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from orchestration.options import AsJson, project_root
+from orchestration.options import AsJson, project_root, require_free_port
 from orchestration.terminal import complain, console, print_json, print_results, print_table
 
 PANEL = "Build and release"
@@ -163,17 +162,11 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
 ) -> None:
     """Open Dagster on this machine: lineage, figures, checks, schedule and sensor."""
-    from assets.stage import UserError
     from orchestration.full_run import ready_for_dvc
 
     root = project_root()
     ready_for_dvc(root, console(sys.stderr))
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(f"port {port} is taken: try `sidmill ui --port {port + 1}`.") from error
+    require_free_port(port, "sidmill ui")
     home = root / ".dagster"
     home.mkdir(exist_ok=True)
     shutil.copy(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -25,3 +26,19 @@ def project_root() -> Path:
     raise UserError(
         f"no project in {here} or above it: go to the folder with params.yaml and dvc.yaml."
     )
+
+
+def require_free_port(port: int, command: str) -> None:
+    """Let pass only a port of this machine that nobody listens on.
+
+    Raises:
+        UserError: It is taken; the text names the command with another.
+    """
+    from assets.stage import UserError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} is taken: try `{command} --port {port + 1}`.") from error

@@ -12,11 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pandas as pd
 import yaml
 
-import assets.collision_report
 from assets.collision_report.artifact import CollisionReport
 from assets.interactions.artifact import Interactions
 from assets.quality_gate.artifact import Verdict
@@ -25,6 +23,7 @@ from assets.stage import UserError, read_json
 from orchestration.answers import common_labels
 from orchestration.dvc_pipeline import Pipeline
 from orchestration.lineage import draw
+from orchestration.pages import environment
 from orchestration.release_examples import examples
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def write_page(folder: Path, release: Release, pipeline: Pipeline) -> Path:
             parts[name] = collect(folder)
         except (UserError, OSError) as error:
             missing[name] = str(error).replace(f"{folder}/", "")
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     text = page.render(
         release=release,
         params=yaml.safe_dump(dict(release.params), sort_keys=False, allow_unicode=True),
@@ -65,31 +64,6 @@ def write_page(folder: Path, release: Release, pipeline: Pipeline) -> Path:
     )
     (folder / NAME).write_text(text, encoding="utf-8")
     return folder / NAME
-
-
-def _environment() -> jinja2.Environment:
-    # The page of the collision report lends its style: one look for both.
-    folders = [Path(__file__).parent, Path(assets.collision_report.__path__[0])]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": _count, "share": _share, "decimal": _decimal}
-    return environment
-
-
-def _count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else "n/a"
-
-
-def _share(value: Any) -> str:
-    return f"{value:.1%}" if isinstance(value, int | float) else "n/a"
-
-
-def _decimal(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, int | float) else "n/a"
 
 
 def _report(folder: Path, asset: str) -> dict[str, Any]:

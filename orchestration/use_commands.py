@@ -1,4 +1,4 @@
-"""The commands that use the current release: search, recommend, show.
+"""The commands that use the current release: search, recommend, show, serve.
 
 Heavy things are imported by the command that needs them, so that help and tables come at once.
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from orchestration.options import AsJson, project_root
+from orchestration.options import AsJson, project_root, require_free_port
 from orchestration.terminal import console, print_json, print_table
 
 PANEL = "Use the release"
@@ -114,6 +114,27 @@ def show(item: Annotated[str, typer.Argument(help="An item id.")], as_json: AsJs
             for row in found["prefixes"]
         ],
     )
+
+
+@commands.command(rich_help_panel=PANEL)
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8000,
+) -> None:
+    """Answer over HTTP on this machine: /search, /recommend, /items/ID, /health, /docs.
+
+    Follows the current release: after a publication or a rollback the other one answers, without a
+    gap.
+    """
+    root = project_root()
+    require_free_port(port, "sidmill serve")
+    with console(sys.stderr).status("loading the current release"):
+        from orchestration.server.app import build_app, run
+        from orchestration.server.serving import Serving
+
+        serving = Serving(root)
+    name = serving.loaded.release.name
+    print(f"{name} answers on http://localhost:{port} (Ctrl-C ends it)", flush=True)
+    run(build_app(serving), port)
 
 
 def _typed(release: str) -> Iterator[str]:

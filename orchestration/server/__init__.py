@@ -1,0 +1,1 @@
+"""The current release over HTTP, on this machine: what `sidmill serve` runs."""

@@ -1,0 +1,100 @@
+"""The release that answers now: loaded once, exchanged in the background for a newer one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.stage import UserError
+from orchestration.answers import Catalogue, current_release, load_retriever, rows_of
+from orchestration.releases import Release, current
+from orchestration.server.batching import Batcher
+
+if TYPE_CHECKING:
+    from assets.retriever.artifact import Retriever
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """All of a release that answers need, in memory."""
+
+    release: Release
+    catalogue: Catalogue
+    retriever: Retriever
+
+    @classmethod
+    def of(cls, release: Release) -> Loaded:
+        """Load a release and answer a first question, so that all later ones are quick.
+
+        Raises:
+            UserError: It is incomplete.
+        """
+        retriever = load_retriever(release.folder, searches=False)
+        if "search" in retriever.tasks:
+            retriever.search("first words", 1, rerank=True)
+        return cls(release, Catalogue.load(release), retriever)
+
+
+class Serving:
+    """The current release behind a queue. A question is answered by the release it came to."""
+
+    def __init__(self, root: Path) -> None:
+        """Load the current release.
+
+        Args:
+            root: The project's folder.
+
+        Raises:
+            UserError: There is none, or it is incomplete.
+        """
+        self.root = root
+        self.loaded = Loaded.of(current_release(root))
+        self.batcher = Batcher()
+
+    async def follow(self, every: float = 1.0) -> None:
+        """Exchange the release whenever another one becomes current; never ends.
+
+        Args:
+            every: Seconds between two looks.
+        """
+        seen = self.loaded.release.name
+        while True:
+            await asyncio.sleep(every)
+            try:
+                release = await asyncio.to_thread(current, self.root)
+                if release is None or release.name == seen:
+                    continue
+                seen = release.name
+                self.loaded = await asyncio.to_thread(Loaded.of, release)
+                _say(f"{seen} answers from now on")
+            except (UserError, OSError, ValueError) as error:
+                _say(f"{self.loaded.release.name} still answers: {error}")
+
+    async def search(
+        self, loaded: Loaded, query: str, k: int, rerank: bool | None
+    ) -> list[dict[str, Any]]:
+        """Return the k best items for a query, best first."""
+        retriever = loaded.retriever
+        width = max(retriever.beams, k)
+        answer_all = partial(retriever.search_many, k=width, rerank=rerank)
+        results = await self.batcher.ask((loaded, "search", width, rerank), answer_all, query)
+        return rows_of(results[:k])
+
+    async def recommend(
+        self, loaded: Loaded, history: Sequence[str], k: int
+    ) -> list[dict[str, Any]]:
+        """Return the k items that come next after a history, best first."""
+        retriever = loaded.retriever
+        width = max(retriever.beams, k)
+        answer_all = partial(retriever.recommend_many, k=width)
+        results = await self.batcher.ask((loaded, "recommend", width), answer_all, list(history))
+        return rows_of(results[:k])
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
