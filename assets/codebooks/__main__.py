@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
 
-from assets.codebooks.artifact import QUANTIZERS, Codebooks
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from assets.codebooks.artifact import Codebooks
 from assets.codebooks.fit_report import describe_fit
 from assets.codebooks.params import CodebooksParams
+from assets.codebooks.quantizer import Beside
+from assets.codebooks.quantizers import QUANTIZERS
 from assets.embeddings.artifact import Embeddings
+from assets.interactions.artifact import Interactions
 from assets.stage import Run, UserError, run_stage
 
 
@@ -31,18 +38,31 @@ def main(run: Run[CodebooksParams]) -> None:
     if not len(vectors):
         raise UserError("data/embeddings holds no item: put some into data/incoming/items.")
 
-    kind = QUANTIZERS[params.quantizer]
-    quantizer = kind.fit(vectors, params, device=run.machine.device)
-    settings = params.model_dump(exclude={"quantizer", "view"})
-    codebooks = Codebooks(quantizer, params.view, settings)
+    item_ids = embeddings.item_ids
+    beside = Beside(item_ids, partial(pairs_of_rows, run, item_ids))
+    quantizer = QUANTIZERS[params.quantizer].fit(
+        vectors, params, device=run.machine.device, beside=beside
+    )
+    codebooks = Codebooks(quantizer, params.view, params.settings)
     codebooks.save(run.folder)
 
-    report = describe_fit(quantizer, vectors, quantizer.encode(vectors))
-    run.report(report)
+    report = describe_fit(quantizer, vectors, quantizer.codes_of(item_ids, vectors))
+    run.report(report | quantizer.told)
     run.say(
-        f"{params.levels} x {params.codebook_size} codes for {len(vectors):,} items, "
-        f"squared error {report['mse']:.3f}, conflict rate {report['conflict_rate_raw']:.1%}"
+        f"{' x '.join(map(str, codebooks.sizes))} codes for {len(vectors):,} items by "
+        f"`{quantizer.name}`, squared error {report['mse']:.3f}, conflict rate "
+        f"{report['conflict_rate_raw']:.1%}"
     )
+
+
+def pairs_of_rows(run: Run[CodebooksParams], item_ids: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Return (pairs, 2) rows of items that occur together in train, each pair once."""
+    pairs = Interactions.load(run.input("interactions")).pairs("train")
+    index = pd.Index(item_ids)
+    rows = np.column_stack(
+        [index.get_indexer(pd.Index(pairs[name])) for name in ("item_id", "other_item_id")]
+    )
+    return rows[(rows[:, 0] >= 0) & (rows[:, 0] < rows[:, 1])]
 
 
 if __name__ == "__main__":

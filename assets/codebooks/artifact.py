@@ -11,10 +11,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from assets.codebooks.quantizer import Quantizer
-from assets.codebooks.rq_kmeans import RQKMeans
+from assets.codebooks.quantizers import QUANTIZERS
 from assets.stage import read_json, write_json
-
-QUANTIZERS: dict[str, type[Quantizer]] = {RQKMeans.name: RQKMeans}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,13 @@
-"""What every quantizer can do."""
+"""What every quantizer can do: the whole interface.
+
+A new quantizer is a file beside this and a line in ``quantizers.py``; if it has knobs of its own,
+its file holds a frozen model of them, and ``params.py`` and params.yaml a section of its name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -11,28 +17,55 @@ Vectors = NDArray[np.float32]
 Codes = NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What some quantizers learn from beside vectors.
+
+    Attributes:
+        item_ids: (items,) text, in the order of the vectors.
+        pairs: Reads (pairs, 2) rows of items that occur together in train.
+    """
+
+    item_ids: NDArray[np.object_]
+    pairs: Callable[[], NDArray[np.int64]]
+
+
 class Quantizer(Protocol):
     """A fitted quantizer of L levels.
 
     Attributes:
         name: What params call it.
         additive: Whether a vector's reconstruction in latent space is the sum of one row per level
-            codebook. Policies that walk residuals (rrs) need it.
+            codebook. Policies that walk residuals (ecm, rrs, knn_n, optimal) need it.
+        told: What fitting has to say for the report; empty once loaded.
     """
 
     name: ClassVar[str]
     additive: ClassVar[bool]
+    told: dict[str, Any]
 
     @property
     def codebooks(self) -> list[Vectors]:
-        """One (codes of the level, latent dim) matrix per level."""
+        """One (codes of the level, latent dim) matrix per level.
+
+        Of a quantizer that is not additive they are the mean of what a code adds.
+        """
         ...
 
     @classmethod
-    def fit(cls, vectors: Vectors, params: Any, *, device: str = "cpu") -> Self:
-        """Learn from (items, dim) float32 vectors; `params` are those of the stage.
+    def fit(
+        cls, vectors: Vectors, params: Any, *, device: str = "cpu", beside: Beside | None = None
+    ) -> Self:
+        """Learn from (items, dim) float32 vectors, in order of item_id.
 
-        ``device`` is where to compute: ``cpu``, ``cuda`` or ``auto``.
+        Args:
+            vectors: Finite, at least one.
+            params: Those of the stage.
+            device: Where to compute: ``cpu``, ``cuda`` or ``auto``.
+            beside: What else there is to learn from.
+
+        Raises:
+            UserError: It cannot be fitted; the text says what to change.
         """
         ...
 
@@ -44,8 +77,16 @@ class Quantizer(Protocol):
         """Return the (n, levels) codes of (n, dim) vectors, by the quantizer's own rule."""
         ...
 
+    def codes_of(
+        self,
+        item_ids: NDArray[np.object_],  # noqa: ARG002  for who knows items by name
+        vectors: Vectors,
+    ) -> Codes:
+        """Return the (n, levels) codes of items: ``encode``, unless codes were given by name."""
+        return self.encode(vectors)
+
     def decode(self, codes: Codes) -> Vectors:
-        """Rebuild (n, dim) vectors from (n, levels) codes."""
+        """Rebuild (n, dim) vectors from (n, levels) codes, or from fewer levels."""
         ...
 
     def tensors(self) -> dict[str, NDArray[Any]]:

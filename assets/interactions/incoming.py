@@ -13,6 +13,7 @@ from typing import Any
 from assets.interactions.contract import TABLES
 from assets.stage import UserError
 
+ELSEWHERE = {"semantic_ids"}  # folders that another stage reads
 FORMS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -47,7 +48,7 @@ def incoming(folder: Path) -> list[Source]:
     """
     sources = []
     for entry in _entries(folder):
-        if entry.name.startswith(".") or entry.suffix == ".dvc":
+        if entry.name.startswith(".") or entry.suffix == ".dvc" or entry.name in ELSEWHERE:
             continue
         if entry.name not in TABLES or not entry.is_dir():
             raise UserError(

@@ -1,0 +1,235 @@
+"""Clusters inside clusters: each code names a cluster of those that share the codes before it.
+
+A code means something only under its prefix, so no codebook of a level stands for all: policies
+that walk residuals are not defined, others are (``none``, ``append_index``, ``random_n``). A
+cluster that holds one distinct vector is not split: its items have code 0 from there on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.codebooks.kmeans import cluster, distinct_rows, nearest, sample
+from assets.codebooks.quantizer import Beside, Codes, Quantizer, Vectors
+from assets.codebooks.residual import levels_of
+
+if TYPE_CHECKING:
+    from assets.codebooks.params import CodebooksParams
+
+
+class HierarchicalKMeans(Quantizer):
+    """A tree of k-means clusterings.
+
+    Children are numbered alike under all parents: their offsets from the parent are matched, one to
+    one and at least squared distance, to common directions of their level. So a code of a lower
+    level has a meaning of its own, which ``codebooks`` holds: the mean offset it stands for.
+    """
+
+    name: ClassVar[str] = "hierarchical_kmeans"
+    additive: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        codebooks: list[Vectors],
+        centroids: list[Vectors],
+        parents: list[NDArray[np.int32]],
+        codes: list[NDArray[np.int32]],
+    ) -> None:
+        """Put a tree together.
+
+        Args:
+            codebooks: (codes of the level, dim) mean offsets per level.
+            centroids: (nodes of the level, dim) per level.
+            parents: (nodes of the level,) rows of the level above, ascending; 0 at the first.
+            codes: (nodes of the level,) codes, ascending under each parent.
+        """
+        self._codebooks = codebooks
+        self._centroids = centroids
+        self._parents = parents
+        self._codes = codes
+        self.told: dict[str, Any] = {}
+
+    @property
+    def codebooks(self) -> list[Vectors]:
+        """One (codes of the level, dim) matrix of mean offsets per level."""
+        return self._codebooks
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: Vectors,
+        params: CodebooksParams,
+        *,
+        device: str = "cpu",
+        beside: Beside | None = None,
+    ) -> Self:
+        """Cluster (items, dim) vectors or a sample, then each cluster, and so on."""
+        points = sample(vectors, params.most_points, params.seed)
+        node = np.zeros(len(points), np.int64)  # of the level above; −1: not split further
+        above = np.zeros((1, points.shape[1]), np.float32)
+        books, centroids, parents, codes = [], [], [], []
+        for level, size in enumerate(params.sizes):
+            grown = _Level.grow(points, node, above, size, level, params, device)
+            books.append(grown.codebook)
+            centroids.append(grown.centroids)
+            parents.append(grown.parents)
+            codes.append(grown.codes)
+            node, above = grown.node, grown.centroids
+        return cls(books, centroids, parents, codes)
+
+    def latent(self, vectors: Vectors) -> Vectors:
+        """Return the vectors: centroids live in their space."""
+        return vectors
+
+    def encode(self, vectors: Vectors) -> Codes:
+        """Return the (n, levels) codes of (n, dim) vectors: the nearest child at each node."""
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        codes = np.zeros((len(vectors), len(self._centroids)), np.int32)
+        node = np.zeros(len(vectors), np.int64)
+        for level, centroids in enumerate(self._centroids):
+            child = np.full(len(vectors), -1)
+            for parent, rows in _groups(node):
+                first, end = np.searchsorted(self._parents[level], [parent, parent + 1])
+                if first < end:
+                    child[rows] = first + nearest(centroids[first:end])(vectors[rows])
+            reached = child >= 0
+            codes[reached, level] = self._codes[level][child[reached]]
+            node = child
+        return codes
+
+    def decode(self, codes: Codes) -> Vectors:
+        """Return the (n, dim) centroids of the deepest clusters that (n, levels) codes name."""
+        vectors = np.zeros((len(codes), self._centroids[0].shape[1]), np.float32)
+        node = np.zeros(len(codes), np.int64)
+        for level, column in enumerate(codes.T):
+            if not len(self._centroids[level]):
+                break
+            size = len(self._codebooks[level])
+            keys = self._parents[level].astype(np.int64) * size + self._codes[level]
+            wanted = node * size + column
+            place = np.searchsorted(keys, wanted)
+            exists = node >= 0
+            exists[exists] = keys[np.minimum(place, len(keys) - 1)][exists] == wanted[exists]
+            node = np.where(exists, place, -1)
+            vectors[exists] = self._centroids[level][node[exists]]
+        return vectors
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return codebook, centroids, parents and codes of each level."""
+        named: dict[str, list[Any]] = {
+            "level": self._codebooks,
+            "centroids": self._centroids,
+            "parents": self._parents,
+            "codes": self._codes,
+        }
+        return {
+            f"{name}_{level}": tensor
+            for name, tensors in named.items()
+            for level, tensor in enumerate(tensors)
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Self:
+        """Rebuild the quantizer from :meth:`tensors`."""
+        names = ("level_", "centroids_", "parents_", "codes_")
+        return cls(*(levels_of(tensors, name) for name in names))
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The nodes of one level, by parent and code, and the node that each point went to."""
+
+    codebook: Vectors
+    centroids: Vectors
+    parents: NDArray[np.int32]
+    codes: NDArray[np.int32]
+    node: NDArray[np.int64]
+
+    @classmethod
+    def grow(
+        cls,
+        points: Vectors,
+        node: NDArray[np.int64],
+        above: Vectors,
+        size: int,
+        level: int,
+        params: CodebooksParams,
+        device: str,
+    ) -> Self:
+        """Split every node of the level above that holds more than one distinct point."""
+        found: list[tuple[int, Vectors]] = []
+        for parent, rows in _groups(node):
+            members = points[rows]
+            count = min(size, len(distinct_rows(members)))
+            if count > 1 or level == 0:
+                found.append((parent, _split(members, count, params, level, device)))
+        dim = points.shape[1]
+        if not found:
+            none = np.empty(0, np.int32)
+            empty = np.empty((0, dim), np.float32)
+            return cls(np.zeros((size, dim), np.float32), empty, none, none, np.full(len(node), -1))
+        codes = _number([children - above[parent] for parent, children in found], size, params)
+        order = [np.argsort(own) for own in codes]
+        centroids = np.concatenate([c[o] for (_, c), o in zip(found, order, strict=True)])
+        numbers = np.concatenate([c[o] for c, o in zip(codes, order, strict=True)])
+        parents = np.repeat([p for p, _ in found], [len(c) for _, c in found]).astype(np.int32)
+
+        child = np.full(len(node), -1)
+        for parent, rows in _groups(node):
+            first, end = np.searchsorted(parents, [parent, parent + 1])
+            if first < end:
+                child[rows] = first + nearest(centroids[first:end])(points[rows])
+        items = np.bincount(child[child >= 0], minlength=len(centroids))
+        weights = np.bincount(numbers, items, minlength=size)
+        codebook = np.zeros((size, dim))
+        np.add.at(codebook, numbers, (centroids - above[parents]) * items[:, None])
+        codebook /= np.maximum(weights, 1)[:, None]
+        return cls(codebook.astype(np.float32), centroids, parents, numbers, child)
+
+
+def _split(
+    members: Vectors, count: int, params: CodebooksParams, level: int, device: str
+) -> Vectors:
+    return cluster(
+        members,
+        count,
+        iterations=params.iterations,
+        spread=params.start_spread,
+        seed=params.seed + level,
+        device=device,
+    )
+
+
+def _number(offsets: list[Vectors], size: int, params: CodebooksParams) -> list[NDArray[np.int32]]:
+    """Return the code of each child, per parent, from their offsets to it."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    if len(offsets) == 1:
+        return [np.arange(len(offsets[0]), dtype=np.int32)]
+    everywhere = np.ascontiguousarray(np.concatenate(offsets))
+    directions = cluster(
+        sample(everywhere, params.most_points, params.seed),
+        size,
+        iterations=params.iterations,
+        spread=params.start_spread,
+        seed=params.seed,
+    )
+    return [
+        linear_sum_assignment(cdist(own, directions, "sqeuclidean"))[1].astype(np.int32)
+        for own in offsets
+    ]
+
+
+def _groups(node: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each node that is not −1 with the rows that are in it."""
+    order = np.argsort(node, kind="stable")
+    starts = np.flatnonzero(np.diff(node[order], prepend=-2))
+    for rows in np.split(order, starts[1:]):
+        if len(rows) and node[rows[0]] >= 0:
+            yield int(node[rows[0]]), rows

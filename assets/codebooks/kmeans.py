@@ -1,0 +1,77 @@
+"""K-means and nearest centroids, on faiss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.codebooks.quantizer import Vectors
+
+
+def sample(vectors: Vectors, limit: int, seed: int) -> Vectors:
+    """Return all (n, dim) vectors, or a seeded sample of ``limit`` of them in their order."""
+    if len(vectors) <= limit:
+        return np.ascontiguousarray(vectors, np.float32)
+    rows = np.random.default_rng(seed).choice(len(vectors), limit, replace=False)
+    return np.ascontiguousarray(vectors[np.sort(rows)], np.float32)
+
+
+def cluster(
+    points: Vectors, size: int, *, iterations: int, spread: float, seed: int, device: str = "cpu"
+) -> Vectors:
+    """Return the (size, dim) centroids of (n, dim) points.
+
+    With no more distinct points than codes each point is its own centroid, and the codes left over
+    repeat them: the nearest code then never is a spare one, but a policy may use it as free room.
+
+    Args:
+        points: Finite float32.
+        size: Number of centroids.
+        iterations: Of Lloyd's algorithm.
+        spread: Centroids start from random points, drawn in towards the mean to this share of
+            their distance from it.
+        seed: Of the points to start from.
+        device: ``cpu`` keeps k-means off the GPU that faiss may have.
+    """
+    import faiss
+
+    distinct = distinct_rows(points)
+    if len(distinct) <= size:
+        return np.resize(points[distinct], (size, points.shape[1]))
+    on_gpu = device != "cpu" and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus()
+    kmeans = faiss.Kmeans(
+        points.shape[1],
+        size,
+        niter=iterations,
+        seed=seed,
+        gpu=bool(on_gpu),
+        # faiss warns below the first and samples above the second; sampling was done before
+        min_points_per_centroid=1,
+        max_points_per_centroid=len(points),
+    )
+    # In many dimensions a point is nearer to the mean than to almost any other point: started from
+    # points as they are, k-means ends with one code in the middle and many that hold one item.
+    rows = np.random.default_rng(seed).choice(len(points), size, replace=False)
+    mean = points.mean(axis=0)
+    start = mean + spread * (points[np.sort(rows)] - mean)
+    kmeans.train(points, init_centroids=start.astype(np.float32))
+    return np.asarray(kmeans.centroids, np.float32)
+
+
+def distinct_rows(points: Vectors) -> NDArray[np.int64]:
+    """Return the row of the first of each set of equal (n, dim) points, ascending."""
+    first: dict[bytes, int] = {}
+    for row, point in enumerate(points):
+        first.setdefault(point.tobytes(), row)
+    return np.fromiter(first.values(), np.int64, len(first))
+
+
+def nearest(codebook: Vectors) -> Callable[[Vectors], NDArray[np.int64]]:
+    """Return a function from (n, dim) C-ordered float32 points to the rows nearest to them."""
+    import faiss
+
+    index = faiss.IndexFlatL2(codebook.shape[1])
+    index.add(np.ascontiguousarray(codebook))
+    return lambda points: np.asarray(index.search(points, 1)[1][:, 0])

@@ -1,0 +1,390 @@
+"""Training of the RQ-VAE, in torch. Its loss and its parts are told in ``rq_vae.py``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  as all of torch's users call it
+
+from assets.codebooks.collapse_doctor import CollapseDoctor, Vitals
+from assets.codebooks.kmeans import cluster
+from assets.codebooks.quantizer import Vectors
+from assets.stage import UserError, progress
+
+if TYPE_CHECKING:
+    from assets.codebooks.params import CodebooksParams
+    from assets.codebooks.rq_vae import Layers, RQVAEParams
+
+WATCHED = 32  # vectors per code on which the use of codes is measured
+LEAST_LEFT = 1e-6  # of the latents' mean squared length: a residual below it is nothing
+START_SCALE = 1 / 0.07  # of similarities in the contrast, as in FORGE
+MOST_SCALE = 100.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves behind: arrays, and what it has to say for the report."""
+
+    codebooks: list[Vectors]
+    encoder: Layers
+    decoder: Layers
+    told: dict[str, Any]
+
+
+def train(vectors: Vectors, pairs: Vectors | None, params: CodebooksParams, device: str) -> Trained:
+    """Train an RQ-VAE.
+
+    Args:
+        vectors: (n, dim) float32.
+        pairs: (pairs, 2, dim) vectors of items that occur together, or None.
+        params: Those of the stage.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
+    Raises:
+        UserError: The codes collapsed and `on_collapse` is `stop`.
+    """
+    torch.manual_seed(params.seed)
+    where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    return _Training(vectors, pairs, params, where).run()
+
+
+class _Training:
+    """The state of one training."""
+
+    def __init__(
+        self, vectors: Vectors, pairs: Vectors | None, params: CodebooksParams, device: torch.device
+    ) -> None:
+        self.params = params
+        self.knobs: RQVAEParams = params.rq_vae
+        self.points = torch.tensor(vectors, device=device)
+        self.pairs = None if pairs is None else torch.tensor(pairs, device=device)
+        self.variance = float(self.points.var(dim=0, correction=0).sum()) or 1.0
+        self.batch = min(self.knobs.batch_size, len(vectors))
+        self.draw = torch.Generator().manual_seed(params.seed)
+        widths = [vectors.shape[1], *self.knobs.hidden, self.knobs.latent_dim]
+        self.encoder = _mlp(widths).to(device)
+        self.decoder = _mlp(widths[::-1]).to(device)
+        self.levels = _Levels(params, device)
+        self.scales = nn.Parameter(torch.full((3,), math.log(START_SCALE), device=device))
+        groups = [
+            {
+                "params": [*self.encoder.parameters(), *self.decoder.parameters()],
+                "weight_decay": self.knobs.weight_decay,
+            },
+            {"params": [*self.levels.books, self.scales], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=self.knobs.learning_rate)
+
+    def run(self) -> Trained:
+        """Train, watch, and hand over."""
+        doctor = CollapseDoctor(self.knobs)
+        rows: list[dict[str, float]] = []
+        verdict = None
+        knobs = self.knobs
+        total = knobs.plain_epochs + knobs.epochs
+        for epoch in progress(range(total), "training the quantizer"):
+            quantised = epoch >= knobs.plain_epochs
+            if epoch == knobs.plain_epochs:
+                self.levels.start(self._latents())
+            losses = [self._step(rows_, epoch, total, quantised) for rows_ in self._batches()]
+            if not quantised:
+                continue
+            latents = self._latents()
+            vitals = self._vitals(latents, sum(losses) / len(losses))
+            rows.append(_row(epoch - knobs.plain_epochs + 1, vitals))
+            verdict = verdict or doctor.examine(vitals)
+            if verdict and knobs.on_collapse == "stop":
+                raise UserError(f"RQ-VAE stopped after {epoch + 1} epochs: {verdict}.")
+            if not math.isfinite(vitals.loss):
+                raise UserError(f"RQ-VAE stopped after {epoch + 1} epochs: {verdict}.")
+            last = epoch + 1 == total
+            if knobs.restart_every and not last and (epoch + 1) % knobs.restart_every == 0:
+                self.levels.restart(latents, self.optimiser, self.draw)
+        told = {"training": rows, "collapsed": verdict is not None, "diagnosis": verdict}
+        books = [_plain(book) for book in self.levels.by_level()]
+        return Trained(books, _layers(self.encoder), _layers(self.decoder), told)
+
+    def _batches(self) -> Iterator[Tensor]:
+        order = torch.randperm(len(self.points), generator=self.draw)
+        yield from order[: len(order) // self.batch * self.batch].split(self.batch)
+
+    def _step(self, rows: Tensor, epoch: int, total: int, quantised: bool) -> float:
+        knobs = self.knobs
+        self._set_learning_rate(epoch, total)
+        x = self.points[rows]
+        rebuilt, pull = self._forward(x, quantised)
+        loss = (rebuilt - x).square().sum(dim=1).mean() / self.variance + pull
+        if quantised and self.pairs is not None:
+            chosen = torch.randint(len(self.pairs), (knobs.contrast_batch,), generator=self.draw)
+            ours, theirs = self.pairs[chosen].unbind(dim=1)
+            rebuilt, pull = self._forward(torch.cat([ours, theirs]), quantised=True)
+            our_rebuilt, their_rebuilt = rebuilt.chunk(2)
+            pulled_together = contrast(our_rebuilt, their_rebuilt, ours, theirs, self.scales)
+            loss = loss + pull + knobs.contrast * pulled_together
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        with torch.no_grad():
+            self.scales.clamp_(max=math.log(MOST_SCALE))
+        return float(loss.detach())
+
+    def _forward(self, x: Tensor, quantised: bool) -> tuple[Tensor, Tensor]:
+        """Return (rows, dim) rebuilt vectors and what pulls latents and codes together."""
+        z = self.encoder(x)
+        if not quantised:
+            return self.decoder(z), z.new_zeros(())
+        knobs, pull = self.knobs, z.new_zeros(())
+        scale = 1 / z.detach().var(dim=0, correction=0).sum().clamp(min=1e-12)
+        for summed in self.levels.sums(z.detach(), training=True):
+            pull = (
+                pull + knobs.commitment * scale * (z - summed.detach()).square().sum(dim=1).mean()
+            )
+            if not knobs.ema:
+                distance = (z.detach() - summed).square().sum(dim=1).mean()
+                pull = pull + knobs.codebook_weight * scale * distance
+        return self.decoder(z + (summed - z).detach()), pull
+
+    def _set_learning_rate(self, epoch: int, total: int) -> None:
+        done = (epoch + 1) / total
+        warmup = self.knobs.warmup
+        share = (
+            done / warmup
+            if done < warmup
+            else 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.knobs.learning_rate * max(share, 0.01)
+
+    @torch.no_grad()
+    def _latents(self) -> Tensor:
+        """Encode the vectors on which the use of codes is measured."""
+        limit = WATCHED * max(self.params.sizes)
+        return self.encoder(self.points[:: -(-len(self.points) // limit)])
+
+    @torch.no_grad()
+    def _vitals(self, latents: Tensor, loss: float) -> Vitals:
+        counts, usable, summed = self.levels.use(latents)
+        every = -(-len(self.points) // (WATCHED * max(self.params.sizes)))
+        error = (self.decoder(summed) - self.points[::every]).square().sum(dim=1).mean()
+        length = latents.square().sum(dim=1).mean()
+        spread = latents.var(dim=0, correction=0).sum() / length.clamp(min=1e-12)
+        return Vitals(
+            loss=loss,
+            explained=1 - float(error) / self.variance,
+            perplexity=[_perplexity(count) for count in counts],
+            usable=usable,
+            spread=float(spread),
+        )
+
+
+class _Levels:
+    """The codebooks: who is assigned to which code, and how codes move."""
+
+    def __init__(self, params: CodebooksParams, device: torch.device) -> None:
+        self.params = params
+        self.knobs: RQVAEParams = params.rq_vae
+        count = 1 if self.knobs.shared_codebook else params.levels
+        self.books = nn.ParameterList(
+            nn.Parameter(
+                torch.randn(size, self.knobs.latent_dim, device=device)
+                / self.knobs.latent_dim**0.5,
+                requires_grad=not self.knobs.ema,
+            )
+            for size in params.sizes[:count]
+        )
+        self.counts = [torch.ones(len(book), device=device) for book in self.books]
+        self.means = [book.detach().clone() for book in self.books]
+
+    def by_level(self) -> list[Tensor]:
+        """Return the codebook of each level; a shared one stands there as often as it serves."""
+        if self.knobs.shared_codebook:
+            return [self.books[0]] * self.params.levels
+        return list(self.books)
+
+    @torch.no_grad()
+    def start(self, latents: Tensor) -> None:
+        """Put codes on k-means centroids of what (n, latent dim) latents leave at each level."""
+        if not self.knobs.kmeans_start:
+            return
+        residuals = latents
+        for level, book in enumerate(self.books):
+            found = cluster(
+                np.ascontiguousarray(residuals.cpu().numpy()),
+                len(book),
+                iterations=self.params.iterations,
+                spread=self.params.start_spread,
+                seed=self.params.seed + level,
+            )
+            book.copy_(torch.from_numpy(found))
+            residuals = residuals - book[_distances(residuals, book).argmin(dim=1)]
+        self.means = [book.detach().clone() for book in self.books]
+
+    def sums(self, latents: Tensor, *, training: bool) -> Iterator[Tensor]:
+        """Yield, after each level, the (n, latent dim) sums of the codes chosen so far."""
+        residuals = latents
+        summed = torch.zeros_like(latents)
+        for level, book in enumerate(self.by_level()):
+            codes = self._assign(residuals, book, training)
+            chosen = book[codes]
+            summed = summed + chosen
+            yield summed
+            if training and self.knobs.ema:
+                self._follow(level, residuals, codes)
+            residuals = residuals - chosen.detach()
+
+    @torch.no_grad()
+    def use(self, latents: Tensor) -> tuple[list[Tensor], list[int], Tensor]:
+        """Return per level each code's count and how many codes could be used, and the sums."""
+        counts, usable = [], []
+        residuals = latents
+        least = LEAST_LEFT * float(latents.square().sum(dim=1).mean())
+        for book in self.by_level():
+            left = int((residuals.square().sum(dim=1) > least).sum())
+            codes = _distances(residuals, book).argmin(dim=1)
+            counts.append(torch.bincount(codes, minlength=len(book)))
+            usable.append(min(len(book), left))
+            residuals = residuals - book[codes]
+        return counts, usable, latents - residuals
+
+    @torch.no_grad()
+    def restart(
+        self, latents: Tensor, optimiser: torch.optim.Optimizer, draw: torch.Generator
+    ) -> None:
+        """Move codes that nothing is nearest to onto residuals drawn at random.
+
+        Use is counted by distance, as in use: Sinkhorn hands items to dead codes as well. What the
+        optimiser remembers of a moved code is forgotten, or it would be driven back.
+        """
+        residuals = latents
+        for level, book in enumerate(self.by_level()):
+            codes = _distances(residuals, book).argmin(dim=1)
+            dead = torch.bincount(codes, minlength=len(book)) == 0
+            if self.knobs.shared_codebook and level:
+                dead[:] = False  # what this level does not use, another may
+            count = int(dead.sum())
+            if count:
+                drawn = torch.randint(len(residuals), (count,), generator=draw)
+                book[dead] = residuals[drawn.to(residuals.device)]
+                own = 0 if self.knobs.shared_codebook else level
+                self.means[own][dead], self.counts[own][dead] = book[dead], 1.0
+                for value in optimiser.state.get(book, {}).values():
+                    if value.shape == book.shape:
+                        value[dead] = 0
+                codes = _distances(residuals, book).argmin(dim=1)
+            residuals = residuals - book[codes]
+
+    @torch.no_grad()
+    def _assign(self, residuals: Tensor, book: Tensor, training: bool) -> Tensor:
+        distances = _distances(residuals, book)
+        if not (training and self.knobs.sinkhorn):
+            return distances.argmin(dim=1)
+        knobs = self.knobs
+        distances = distances + residuals.square().sum(dim=1, keepdim=True)
+        return sinkhorn(distances, knobs.sinkhorn_sharpness, knobs.sinkhorn_iterations).argmax(
+            dim=1
+        )
+
+    @torch.no_grad()
+    def _follow(self, level: int, residuals: Tensor, codes: Tensor) -> None:
+        """Move codes to the moving means of the residuals that were assigned to them."""
+        own = 0 if self.knobs.shared_codebook else level
+        book, decay = self.books[own], self.knobs.ema
+        counts = torch.bincount(codes, minlength=len(book)).to(book.dtype)
+        sums = torch.zeros_like(book).index_add_(0, codes, residuals)
+        self.counts[own].mul_(decay).add_(counts, alpha=1 - decay)
+        self.means[own].mul_(decay).add_(sums, alpha=1 - decay)
+        seen = self.counts[own] > 1e-3
+        book[seen] = self.means[own][seen] / self.counts[own][seen, None]
+
+
+def sinkhorn(distances: Tensor, sharpness: float, iterations: int) -> Tensor:
+    """Return (n, codes) shares of each row among codes, such that all codes get about as much.
+
+    Args:
+        distances: (n, codes); they are standardised first.
+        sharpness: Q starts as exp(−sharpness · distance).
+        iterations: Rounds of making columns, then rows, sum to what they should.
+    """
+    spread = distances.std(correction=0).clamp(min=1e-6)
+    log_shares = -sharpness * (distances - distances.mean()) / spread
+    items, codes = distances.shape
+    for _ in range(iterations):
+        log_shares = (
+            log_shares - log_shares.logsumexp(dim=0, keepdim=True) + math.log(items / codes)
+        )
+        log_shares = log_shares - log_shares.logsumexp(dim=1, keepdim=True)
+    return log_shares.exp()
+
+
+def contrast(
+    ours: Tensor, theirs: Tensor, ours_given: Tensor, theirs_given: Tensor, scales: Tensor
+) -> Tensor:
+    """Return FORGE's contrast of co-occurring items i and j, with in-batch negatives.
+
+    The mean of three symmetric cross-entropies of scaled cosines: rebuilt i with rebuilt j, rebuilt
+    with the other's given vector, rebuilt with its own given vector. Where a negative is the same
+    item as the positive it is left out.
+
+    Args:
+        ours: (pairs, dim) rebuilt vectors of i.
+        theirs: (pairs, dim) rebuilt vectors of j.
+        ours_given: (pairs, dim) vectors of i.
+        theirs_given: (pairs, dim) vectors of j.
+        scales: (3,) logarithms of the scales.
+    """
+    given = [F.normalize(vectors, dim=1) for vectors in (ours_given, theirs_given)]
+    rebuilt = [F.normalize(vectors, dim=1) for vectors in (ours, theirs)]
+    other = (rebuilt[::-1], given[::-1], given)
+    losses = []
+    for scale, candidates in zip(scales.exp(), other, strict=True):
+        for side in (0, 1):
+            same = _same(given[1 - side] if candidates is not given else given[side])
+            logits = scale * rebuilt[side] @ candidates[side].T
+            logits = logits.masked_fill(same, -math.inf)
+            losses.append(F.cross_entropy(logits, torch.arange(len(logits), device=logits.device)))
+    return torch.stack(losses).mean()
+
+
+def _same(vectors: Tensor) -> Tensor:
+    """Return (n, n) whether two rows, not the same one, are the same item's."""
+    _, item = vectors.unique(dim=0, return_inverse=True)
+    same = item[:, None] == item[None]
+    return same.fill_diagonal_(False)
+
+
+def _mlp(widths: list[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _distances(points: Tensor, book: Tensor) -> Tensor:
+    """Return (n, codes) squared distances, less each point's own squared length."""
+    return torch.addmm(book.square().sum(dim=1)[None], points, book.T, alpha=-2)
+
+
+def _perplexity(counts: Tensor) -> float:
+    shares = counts[counts > 0].double() / counts.sum()
+    return float(torch.exp2(-(shares * shares.log2()).sum()))
+
+
+def _row(epoch: int, vitals: Vitals) -> dict[str, float]:
+    levels = {f"perplexity_{level + 1}": value for level, value in enumerate(vitals.perplexity)}
+    return {"epoch": epoch, "loss": vitals.loss, "variance_explained": vitals.explained, **levels}
+
+
+def _plain(tensor: Tensor) -> Vectors:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy(), np.float32)
+
+
+def _layers(network: nn.Sequential) -> Layers:
+    linear = [module for module in network if isinstance(module, nn.Linear)]
+    return [(_plain(layer.weight), _plain(layer.bias)) for layer in linear]
