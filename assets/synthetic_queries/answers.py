@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from assets.synthetic_queries.words import holds, plain, words
@@ -33,8 +33,8 @@ class Tally:
         lines: Lines that are not empty.
         dropped: Lines by the reason why they are no query: ``format`` (not `1. query`), ``cut``
             (the answer ended within it), ``markup``, ``words`` (none, or too many), ``title``
-            (holds the item's full title), ``duplicate`` (the item has it), ``surplus`` (more than
-            asked for).
+            (holds the item's full title), ``duplicate`` (the item has it), ``example`` (copied
+            from the prompt), ``surplus`` (more than asked for).
     """
 
     answers: int = 0
@@ -49,6 +49,7 @@ def usable(
     whole: bool,
     titles: Iterable[list[str]],
     known: Iterable[str],
+    examples: Collection[str],
     most: int,
     most_words: int,
     tally: Tally,
@@ -60,6 +61,7 @@ def usable(
         whole: False if it was cut off by its length: the last line then is no query.
         titles: The forms of the item's full title, each as words.
         known: Queries that the item has.
+        examples: Queries that the prompt shows as examples.
         most: Queries asked for.
         most_words: Longest query, in words.
         tally: Where lines are counted.
@@ -78,11 +80,15 @@ def usable(
             tally.dropped["format"] += 1
         elif len(kept) == most:
             tally.dropped["surplus"] += 1
-        elif reason := _fault(text := _unwrapped(match["text"]), titles, seen, most_words):
+        elif reason := _fault(text := _unwrapped(match["text"]), titles, most_words):
             tally.dropped[reason] += 1
+        elif (query := plain(text)) in seen:
+            tally.dropped["duplicate"] += 1
+        elif query in examples:
+            tally.dropped["example"] += 1
         else:
-            kept.append(plain(text))
-            seen.add(kept[-1])
+            kept.append(query)
+            seen.add(query)
     return kept
 
 
@@ -96,13 +102,18 @@ def _unwrapped(text: str) -> str:
     return match["text"].strip() if match else text
 
 
-def _fault(text: str, titles: list[list[str]], seen: set[str], most_words: int) -> str | None:
+def numbered_queries(text: str) -> set[str]:
+    """Return the lines of a text that are in the format, as plain text."""
+    return {
+        plain(match["text"]) for line in text.splitlines() if (match := NUMBERED.fullmatch(line))
+    }
+
+
+def _fault(text: str, titles: list[list[str]], most_words: int) -> str | None:
     """Return why a line is no query, or None."""
     query = words(text)
     if MARKUP.search(text):
         return "markup"
     if not 1 <= len(query) <= most_words:
         return "words"
-    if any(holds(query, title) for title in titles):
-        return "title"
-    return "duplicate" if " ".join(query) in seen else None
+    return "title" if any(holds(query, title) for title in titles) else None

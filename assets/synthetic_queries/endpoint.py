@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from assets.stage import Machine, UserError
 from assets.synthetic_queries.budget import Budget
-from assets.synthetic_queries.language_model import Answer, LanguageModel, NoAnswer, Request
+from assets.synthetic_queries.language_model import (
+    Answer,
+    Answered,
+    LanguageModel,
+    NoAnswer,
+    Request,
+)
 from assets.synthetic_queries.params import SyntheticQueriesParams
 
 if TYPE_CHECKING:
@@ -78,7 +84,7 @@ class Endpoint(LanguageModel):
         self._answered = 0
         self._in_vain = 0
 
-    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Answer | NoAnswer]]:
+    def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
         """Yield answers as they come; see the base class.
 
         Raises:
@@ -88,7 +94,7 @@ class Endpoint(LanguageModel):
         try:
             futures = {pool.submit(self._answer, request): request for request in requests}
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                yield [(futures[future], future.result())]
         finally:
             self._over.set()  # whoever waits for a retry, stops
             pool.shutdown(cancel_futures=True)

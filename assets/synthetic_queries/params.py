@@ -57,6 +57,7 @@ class TransformersParams(BaseModel):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Numbers that the model computes in."
     )
+    top_k: int = Field(50, ge=1, description="Likeliest tokens that are sampled from.")
     batch_size: int = Field(16, ge=1, description="Answers written at once.")
 
 

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from assets.synthetic_queries.answers import numbered_queries
+
 HERE = Path(__file__).parent
 FIELDS = ("title", "category", "brand", "text")
 
 
 class Prompts:
     """The prompts of ``prompt_queries.txt`` and ``prompt_paraphrases.txt``; edit those at will.
+
+    Attributes:
+        examples: Numbered lines of the files: queries that a model may copy.
 
     Args:
         count: Queries asked for.
@@ -24,6 +29,7 @@ class Prompts:
         self._letters = text_letters
         self._queries = (HERE / "prompt_queries.txt").read_text(encoding="utf-8").strip()
         self._paraphrases = (HERE / "prompt_paraphrases.txt").read_text(encoding="utf-8").strip()
+        self.examples = numbered_queries(self._queries) | numbered_queries(self._paraphrases)
 
     def queries(self, row: Mapping[Any, Any]) -> str:
         """Return the prompt for an item's queries; ``row`` is one of the items table."""

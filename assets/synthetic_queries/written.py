@@ -160,10 +160,12 @@ class WrittenGenerator(Generator):
                 f"{len(kept)} answered before."
             )
         answers: dict[Request, Answer | NoAnswer] = {**kept}
-        for request, new in progress(self._model.answers(missing), "asking", total=len(missing)):
-            if isinstance(new, Answer):
-                self._store.keep(request, new)
-            answers[request] = new
+        steps = -(-len(missing) // self._model.at_once)
+        for step in progress(self._model.answers(missing), "asking", total=steps):
+            for request, new in step:
+                if isinstance(new, Answer):
+                    self._store.keep(request, new)
+                answers[request] = new
         told = [answer for answer in answers.values() if isinstance(answer, Answer)]
         self._tokens["prompt"] += sum(answer.prompt_tokens for answer in told)
         self._tokens["answer"] += sum(answer.answer_tokens for answer in told)
@@ -182,6 +184,7 @@ class WrittenGenerator(Generator):
             whole=answer.whole,
             titles=title_forms(row["title"]) if isinstance(row["title"], str) else [],
             known=known,
+            examples=self._prompts.examples,
             most=request.lines,
             most_words=self._params.llm.most_words,
             tally=self._tallies[kind],
