@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -10,6 +10,7 @@ from assets.semantic_ids.policies import POLICIES
 from assets.semantic_ids.policy import Order
 from assets.stage import Params
 
+Cost = Literal["released", "true_residual"]
 Width = Annotated[int, Field(ge=1)]
 
 
@@ -25,10 +26,26 @@ class SemanticIdsParams(Params):
     index_size: int = Field(
         256, ge=1, description="append_index: most items that may share all codes."
     )
-    rrs_widths: tuple[tuple[Width, Width], ...] = Field(
+    widths: tuple[tuple[Width, Width], ...] = Field(
         ((1, 10), (5, 20)),
         min_length=1,
-        description="rrs: codes tried at each level but the last, and at the last, step by step.",
+        description="ecm and rrs: codes tried at each level but the last, and at the last, step by"
+        " step.",
+    )
+    cost: Cost = Field(
+        "released",
+        description="ecm and optimal: what a SID costs an item: `released` (sum of distances along"
+        " its nearest path, as the released code of PSI) or `true_residual` (squared error of what"
+        " the codes rebuild).",
+    )
+    capacity: int = Field(
+        5, ge=1, description="knn_n and random_n: most items that share one SID; 1 for unique ones."
+    )
+    candidates: int = Field(
+        200,
+        ge=1,
+        description="knn_n and random_n: last codes tried in the item's own prefix before the level"
+        " above changes.",
     )
 
     @field_validator("policy")

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from assets.semantic_ids.append_index import AppendIndex
+from assets.semantic_ids.ecm import ECM
+from assets.semantic_ids.none import NoPolicy
 from assets.semantic_ids.policy import CollisionPolicy
 from assets.semantic_ids.rrs import RRS
 
-POLICIES: dict[str, type[CollisionPolicy]] = {policy.name: policy for policy in (AppendIndex, RRS)}
+POLICIES: dict[str, type[CollisionPolicy]] = {
+    policy.name: policy
+    for policy in (
+        NoPolicy,
+        AppendIndex,
+        ECM,
+        RRS,
+    )
+}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from assets.codebooks.artifact import Codebooks
 from assets.semantic_ids.path import path_distances
+from assets.stage import UserError
 
 Codes = NDArray[np.int32]
 Order = Literal["error", "index"]
@@ -55,11 +56,21 @@ class Problem:
         codebooks: Codebooks,
         prior: Prior | None = None,
     ) -> Self:
-        """Encode (items, dim) vectors that come in any order, and sort them by item_id."""
+        """Encode (items, dim) vectors that come in any order, and sort them by item_id.
+
+        Raises:
+            UserError: A vector is not finite.
+        """
+        broken = ~np.isfinite(vectors).all(axis=1)
+        if broken.any():
+            raise UserError(
+                f"data/embeddings: the vector of item {item_ids[broken.argmax()]!r} is not finite "
+                f"({broken.sum()} such items): mend the encoder, then run `dvc repro embeddings`."
+            )
         by_id = np.argsort(item_ids, kind="stable")
         quantizer = codebooks.quantizer
         sorted_vectors = vectors[by_id]
-        codes = quantizer.encode(sorted_vectors)
+        codes = quantizer.codes_of(item_ids[by_id], sorted_vectors)
         latent = quantizer.latent(sorted_vectors)
         errors = path_distances(latent, quantizer.codebooks, codes)[:, -1] ** 2
         return cls(item_ids[by_id], latent, quantizer.codebooks, codes, errors, prior)
@@ -73,6 +84,11 @@ class Problem:
     def capacity(self) -> int:
         """Number of different SIDs that the codebooks can write."""
         return math.prod(self.sizes)
+
+    @property
+    def taken(self) -> Codes:
+        """The (taken, length) SIDs of the prior, none where there is no prior."""
+        return self.prior.codes if self.prior else np.empty((0, len(self.sizes)), np.int32)
 
     def turns(self, order: Order) -> NDArray[np.intp]:
         """Return the rows in the order in which they choose.

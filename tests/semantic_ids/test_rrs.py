@@ -56,7 +56,7 @@ def literal_rrs(  # noqa: C901  the whole algorithm in one place, as the paper h
         return None
 
     last = len(books) - 1
-    steps = [[early] * last + [late] for early, late in params.rrs_widths]
+    steps = [[early] * last + [late] for early, late in params.widths]
     while steps[-1][-1] < len(books[-1]):
         steps.append([2 * width for width in steps[-1]])
     for widths in steps:
@@ -93,7 +93,7 @@ def literal_rrs(  # noqa: C901  the whole algorithm in one place, as the paper h
 )
 def test_it_equals_the_literal_recursion(items, levels, size, widths, order):
     ids, vectors = catalogue(items, seed=items)
-    params = SemanticIdsParams(order=order, rrs_widths=widths)
+    params = SemanticIdsParams(order=order, widths=widths)
     problem = Problem.of(ids, vectors, fitted(vectors, levels, size))
     placed = RRS(params).place(problem)
     assert [tuple(row) for row in placed.codes.tolist()] == literal_rrs(problem, params)

@@ -50,7 +50,9 @@ def test_two_runs_leave_the_same_bytes_and_shuffled_rows_the_same_ids(folder, ru
     assert run_in("semantic_ids", folder).returncode == 0
     again = SemanticIds.load(folder / "data" / "semantic_ids")
     assert again.version == SemanticIds.load(first).version
-    assert len(np.unique(again.codes, axis=0)) == 60
+    assert len(again.item_ids) == 60
+    most = np.unique(again.codes, axis=0, return_counts=True)[1].max()
+    assert most <= (again.bucket_limit or 60)
 
 
 def test_the_table_says_what_was_moved_and_how_far(folder, run_in):
@@ -86,7 +88,7 @@ def test_an_unknown_policy_is_answered_with_the_known_ones(folder, run_in):
     write_params(folder, policy="ecmm")
     done = run_in("semantic_ids", folder)
     assert done.returncode == 1
-    assert "append_index, rrs" in done.stderr
+    assert ", ".join(POLICIES) in done.stderr
 
 
 def test_versions_change_with_the_ids_and_with_the_codebooks():

@@ -1,0 +1,63 @@
+"""Distances from items to codes: what the searches of the policies choose by."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.semantic_ids.policy import Problem
+
+Floats = NDArray[np.float64]
+BLOCK = 4096  # items whose distances are held at a time
+
+
+def offsets_of(sizes: list[int]) -> NDArray[np.int64]:
+    """Return where each level's codes begin when all are laid side by side, and their end."""
+    return np.array([0, *accumulate(sizes)], np.int64)
+
+
+def greedy_distances(problem: Problem, rows: NDArray[np.intp]) -> Floats:
+    """Return ‖r_l − e‖ for all codes e of all levels, r_l along each item's raw codes.
+
+    Args:
+        problem: The items.
+        rows: Which of them.
+
+    Returns:
+        (rows, all codes), levels side by side.
+    """
+    residuals = problem.latent[rows].astype(np.float64)
+    parts = []
+    for codebook, raw in zip(problem.codebooks, problem.raw_codes[rows].T, strict=True):
+        book = codebook.astype(np.float64)
+        squares = (residuals**2).sum(axis=1)[:, None] + (book**2).sum(axis=1)
+        squares -= 2 * (residuals @ book.T)
+        parts.append(np.sqrt(np.maximum(squares, 0, out=squares), out=squares))
+        residuals -= book[raw]
+    return np.concatenate(parts, axis=1)
+
+
+def path_scores(problem: Problem, rows: NDArray[np.intp]) -> Floats:
+    """Return −2 x·e + ‖e‖² for all codes, which :func:`code_products` turns into residuals'.
+
+    With r = x − Σ e_m over the codes e_m above a level, ‖r − e‖² = ‖r‖² − 2 x·e + ‖e‖² + 2 Σ e_m·e,
+    so products of codes with codes, taken once, spare every product of a residual with a codebook.
+
+    Args:
+        problem: The items.
+        rows: Which of them.
+
+    Returns:
+        (rows, all codes), levels side by side.
+    """
+    latent = problem.latent[rows].astype(np.float64)
+    books = [book.astype(np.float64) for book in problem.codebooks]
+    return np.concatenate([(book**2).sum(axis=1) - 2 * latent @ book.T for book in books], axis=1)
+
+
+def code_products(problem: Problem) -> Floats:
+    """Return 2 e·e' of every code with every code, (all codes, all codes)."""
+    codes = np.concatenate(problem.codebooks).astype(np.float64)
+    return np.asarray(2 * codes @ codes.T)
