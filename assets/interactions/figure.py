@@ -25,8 +25,8 @@ def draw(db: duckdb.DuckDBPyConnection, file: Path) -> None:
         rows = db.execute(
             f"SELECT count(*) AS n FROM timeline WHERE split = 'train' "  # noqa: S608  own names
             f"GROUP BY {column} ORDER BY n DESC"
-        ).fetchall()
-        counts = np.array(rows)[:, 0]
+        ).fetchnumpy()
+        counts = np.asarray(rows["n"])
         rank = np.arange(1, len(counts) + 1)
         axes.loglog(rank, counts, color="#2a6f97", linewidth=2)
         half = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) + 1

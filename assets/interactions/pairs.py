@@ -8,7 +8,7 @@ import duckdb
 def make_pairs(
     db: duckdb.DuckDBPyConnection, *, window: int, per_user: int, per_item: int, seed: int
 ) -> None:
-    """Make ``pairs``: item_id, other_item_id, count, split.
+    """Make ``pairs``: item_id, other_item_id, count, split, and both items' places by item_id.
 
     Train pairs come from train alone, stand in both directions and count how often the two items
     met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps
@@ -36,16 +36,19 @@ def make_pairs(
             SELECT user_id, arg_max(item_id, position) AS item_id, max(position) AS position
             FROM timeline WHERE split = 'validation' GROUP BY user_id
         )
-        SELECT first.item_id, second.item_id AS other_item_id, count, 'train' AS split
+        SELECT first.item_id, second.item_id AS other_item_id, count, 'train' AS split,
+            a AS place, b AS other_place
         FROM directed
         JOIN numbers AS first ON first.number = a
         JOIN numbers AS second ON second.number = b
         UNION ALL
-        SELECT past.item_id, target.item_id, count(*)::INTEGER, 'validation'
+        SELECT past.item_id, target.item_id, count(*)::INTEGER, 'validation', a.number, b.number
         FROM target JOIN timeline AS past USING (user_id)
+        JOIN numbers AS a ON a.item_id = past.item_id
+        JOIN numbers AS b ON b.item_id = target.item_id
         WHERE past.position BETWEEN target.position - ? AND target.position - 1
             AND past.item_id <> target.item_id
-        GROUP BY past.item_id, target.item_id
+        GROUP BY past.item_id, target.item_id, a.number, b.number
         """,
         [window],
     )
