@@ -39,7 +39,7 @@ class Prompts:
     def paraphrases(self, row: Mapping[Any, Any], queries: Sequence[str]) -> str:
         """Return the prompt for one paraphrase of each of an item's queries."""
         numbered = "\n".join(f"{place}. {query}" for place, query in enumerate(queries, start=1))
-        title = dict(self._known(row)).get("Title", "(none)")
+        title = self._one_line(row["title"]) if isinstance(row["title"], str) else "(none)"
         return _filled(self._paraphrases, queries=numbered, count=str(len(queries)), title=title)
 
     def _known(self, row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
@@ -49,10 +49,14 @@ class Prompts:
         text = named.pop("text", "")
         named |= dict(sorted(json.loads(row["attributes"] or "{}").items()))
         for name, value in {"title": title, **named, "text": text}.items():
-            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            shown = " ".join(shown.split())[: self._letters].strip()
-            if shown not in {"", "null", "[]", "{}"}:
-                yield " ".join(name.split())[: self._letters].capitalize(), shown
+            told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            shown = self._one_line(told)
+            if shown and value not in (None, [], {}):
+                yield self._one_line(name).capitalize(), shown
+
+    def _one_line(self, text: str) -> str:
+        return " ".join(text.split())[: self._letters].strip()
+
 
 
 def _filled(template: str, **values: str) -> str:
