@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from assets.semantic_ids.append_index import AppendIndex
 from assets.semantic_ids.ecm import ECM
+from assets.semantic_ids.knn_n import KnnN
 from assets.semantic_ids.none import NoPolicy
 from assets.semantic_ids.policy import CollisionPolicy
+from assets.semantic_ids.random_n import RandomN
 from assets.semantic_ids.rrs import RRS
 
 POLICIES: dict[str, type[CollisionPolicy]] = {
@@ -15,5 +17,7 @@ POLICIES: dict[str, type[CollisionPolicy]] = {
         AppendIndex,
         ECM,
         RRS,
+        KnnN,
+        RandomN,
     )
 }
