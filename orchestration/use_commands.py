@@ -1,14 +1,16 @@
-"""The commands that use the current release: search, recommend, show, serve.
+"""The commands that use the current release: search, recommend, show, export, serve.
 
 Heavy things are imported by the command that needs them, so that help and tables come at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -114,6 +116,47 @@ def show(item: Annotated[str, typer.Argument(help="An item id.")], as_json: AsJs
             for row in found["prefixes"]
         ],
     )
+
+
+@commands.command(rich_help_panel=PANEL)
+def export(
+    what: Annotated[
+        Literal["ids", "recommendations", "training"], typer.Argument(help="What to write.")
+    ] = "ids",
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to. Default: data/exports/RELEASE.", show_default=False),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Recommendations per user.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Write the current release's IDs, recommendations or training pairs for other programs.
+
+    ids: every item with its Semantic ID, as Parquet and CSV. recommendations: what comes next for
+    every user, as Parquet. training: queries and co-occurrence pairs with the columns anchor and
+    positive, as sentence-transformers and datasets.load_dataset take them.
+    """
+    from assets.stage import UserError
+    from orchestration import exports
+    from orchestration.answers import current_release
+
+    root = project_root()
+    release = current_release(root)
+    folder = to or root / "data" / "exports" / release.name
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # progress is no result
+            if what == "ids":
+                files = exports.export_ids(release, folder)
+            elif what == "recommendations":
+                files = exports.export_recommendations(release, folder, k)
+            else:
+                files = exports.export_training(release, folder)
+    except (FileExistsError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{error.filename}: {error.strerror}: choose another folder.") from error
+    if as_json:
+        print_json({"release": release.name, "files": [str(file) for file in files]})
+    for file in () if as_json else files:
+        print(f"wrote {file}")
 
 
 @commands.command(rich_help_panel=PANEL)
