@@ -100,9 +100,22 @@ class Examples:
         weights = {"search": params.search_weight, "recommendation": params.recommendation_weight}
         negatives = {"search": params.hard_negatives}
         return [
-            Task(task, weights[task], 2 + negatives.get(task, 0), self.known[task], len(self.texts))
-            for task in self.pairs
+            Task(
+                task,
+                weights[task],
+                2 + negatives.get(task, 0),
+                self.known[task],
+                len(self.texts),
+                params.popularity_correction * self._log_chance(pairs),
+                -params.popularity_correction * float(np.log(len(self.documents))),
+            )
+            for task, pairs in self.pairs.items()
         ]
+
+    def _log_chance(self, pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (texts,) log shares of the right answers; those that are none count as one."""
+        counts = np.bincount(pairs[:, 1], minlength=len(self.texts))
+        return np.log(np.maximum(counts, 1) / len(pairs)).astype(np.float32)
 
     def dataset(self, params: BiEncoderParams, miner: SentenceTransformer | None) -> Dataset:
         """Return the rows that are trained on, in whole batches.

@@ -24,6 +24,9 @@ class Task:
         columns: Columns of a row that are its own: anchor, right answer, hard negatives.
         known: Sorted keys ``anchor id * texts + candidate id`` of pairs that are no negatives.
         texts: Number of text ids.
+        log_chance: (texts,) log chance of a text to be drawn as a right answer, times how much of
+            it is corrected for.
+        log_uniform: The same for a hard negative, drawn from all items alike.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Task:
     columns: int
     known: NDArray[np.int64]
     texts: int
+    log_chance: NDArray[np.float32]
+    log_uniform: float
 
 
 class SummedContrastiveLoss(nn.Module):
@@ -38,11 +43,13 @@ class SummedContrastiveLoss(nn.Module):
 
     For a task with anchors a_i, right answers p_i and hard negatives n_ij (rows of length 1)::
 
-        loss = mean_i -log( exp(s a_i.p_i) / sum_c exp(s a_i.c) )
+        loss = mean_i -log( exp(s a_i.p_i - q(p_i)) / sum_c exp(s a_i.c - q(c)) )
 
-    where c runs over p_i and over the right answers and hard negatives of the whole batch but
-    those that are known to be right for a_i. sentence-transformers' MultipleNegativesRankingLoss
-    is the same without that exception. Under several processes the batch is that of all of them.
+    where c runs over the right answers and hard negatives of the whole batch but those that are
+    known to be right for a_i, and q(c) is the log chance of c to be in the batch (sampled softmax:
+    without it popular items are pushed away more than others). Without q and that exception it is
+    sentence-transformers' MultipleNegativesRankingLoss. Under several processes the batch is that
+    of all of them.
 
     References:
         Semantic IDs for Joint Generative Search and Recommendation, arXiv 2508.10478: one encoder,
@@ -57,6 +64,7 @@ class SummedContrastiveLoss(nn.Module):
         self.scale = scale
         for task in self.tasks:
             self.register_buffer(f"known_{task.name}", torch.from_numpy(task.known))
+            self.register_buffer(f"log_chance_{task.name}", torch.from_numpy(task.log_chance))
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> dict[str, Tensor]:
         """Return the weighted loss of each task; the trainer adds them.
@@ -71,12 +79,11 @@ class SummedContrastiveLoss(nn.Module):
         losses, start = {}, 0
         for task in self.tasks:
             own = slice(start, start + task.columns)
-            known = self.get_buffer(f"known_{task.name}")
-            losses[task.name] = task.weight * self._loss(task, known, vectors[own], labels[:, own])
+            losses[task.name] = task.weight * self._loss(task, vectors[own], labels[:, own])
             start += task.columns
         return losses
 
-    def _loss(self, task: Task, known: Tensor, vectors: list[Tensor], ids: Tensor) -> Tensor:
+    def _loss(self, task: Task, vectors: list[Tensor], ids: Tensor) -> Tensor:
         anchors, anchor_ids = vectors[0], ids[:, 0]  # (batch, dim), (batch,)
         rows = torch.arange(len(anchors), device=anchors.device)
         if torch.distributed.is_initialized():
@@ -86,7 +93,10 @@ class SummedContrastiveLoss(nn.Module):
         else:
             own = rows
         candidates = torch.cat(vectors[1:])  # (candidates, dim), the right answers first
-        scores = self.scale * anchors @ candidates.T  # (batch, candidates)
+        chance = torch.full((len(candidates),), task.log_uniform, device=anchors.device)
+        chance[: len(ids)] = self.get_buffer(f"log_chance_{task.name}")[ids[:, 1]]
+        scores = self.scale * anchors @ candidates.T - chance  # (batch, candidates)
+        known = self.get_buffer(f"known_{task.name}")
         right = _in_sorted(anchor_ids[:, None] * task.texts + ids[:, 1:].T.reshape(1, -1), known)
         right[rows, own] = False
         return nn.functional.cross_entropy(scores.masked_fill(right, -torch.inf), own)

@@ -36,13 +36,23 @@ class BiEncoderParams(Params):
         description="How much is trained: `head`, layers over the frozen base's vectors, which are "
         "computed once; a number, so many last layers of the base; `all` of it.",
     )
-    head_layers: int = Field(1, ge=1, description="Residual layers of the head, x + f(Wx).")
-    head_activation: Literal["identity", "tanh", "gelu"] = Field(
-        "identity", description="f of the head's layers."
+    head_hidden: int = Field(
+        1024,
+        ge=0,
+        description="Hidden units of the head x + B gelu(Ax + a); 0: the linear head x + Wx.",
+    )
+    head_spread: float = Field(
+        1.0, gt=0, description="Standard deviation of A at the start; B and W start at 0."
     )
     search_weight: float = Field(1.0, ge=0, description="Weight of the search loss.")
     recommendation_weight: float = Field(1.0, ge=0, description="Weight of the co-occurrence loss.")
     scale: float = Field(20.0, gt=0, description="Cosines are multiplied by it (1/temperature).")
+    popularity_correction: float = Field(
+        1.0,
+        ge=0,
+        description="How much of the log of an item's share of the train pairs is taken off its "
+        "score as an in-batch negative: 1 undoes that popular items are negatives more often.",
+    )
     hard_negatives: int = Field(
         0, ge=0, description="Mined wrong items of each train query, beside those of its batch."
     )
@@ -57,6 +67,6 @@ class BiEncoderParams(Params):
     steps: int = Field(1000, ge=1, description="Most steps.")
     learning_rate: float = Field(0.001, gt=0, description="Peak of the cosine schedule.")
     warmup_steps: int = Field(50, ge=0, description="Steps up to the peak.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's; draws a head to the identity.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's.")
     check_every: int = Field(100, ge=1, description="Steps between two looks at validation.")
     patience: int = Field(5, ge=1, description="Looks without a gain after which training ends.")

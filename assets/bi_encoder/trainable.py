@@ -13,31 +13,37 @@ from torch import Tensor, nn
 from assets.bi_encoder.params import BiEncoderParams
 from assets.stage import UserError
 
-ACTIVATIONS = {"identity": nn.Identity, "tanh": nn.Tanh, "gelu": nn.GELU}
-
 
 def new_head(params: BiEncoderParams, dim: int) -> list[nn.Module]:
-    """Return residual layers x + f(Wx) with W = 0, which leave every vector as it is.
+    """Return x + B gelu(Ax + a), or x + Wx, with B and W 0: it leaves every vector as it is.
 
-    Plain sentence-transformers modules: the model loads anywhere without code of ours. Weight
-    decay draws W to 0 and so the head to the identity.
+    Plain sentence-transformers modules, so that the model loads anywhere without code of ours.
+    They know no residual around two layers; gelu(x) - gelu(-x) = x carries x through the first::
+
+        x -> gelu([I; -I; A] x + [0; 0; a]) -> [I, -I, B] -> unit length
 
     Args:
-        params: Layers and activation.
+        params: Hidden units and their spread; the seed draws A.
         dim: Length of a vector.
     """
-    layers = [
-        Dense(
-            dim,
-            dim,
-            bias=False,
-            activation_function=ACTIVATIONS[params.head_activation](),
-            init_weight=torch.zeros(dim, dim),
-            use_residual=True,
-        )
-        for _ in range(params.head_layers)
-    ]
-    return [*layers, Normalize()]
+    hidden = params.head_hidden
+    if not hidden:
+        zero = torch.zeros(dim, dim)
+        linear = Dense(dim, dim, False, nn.Identity(), init_weight=zero, use_residual=True)
+        return [linear, Normalize()]
+    draw = torch.Generator().manual_seed(params.seed)
+    both = torch.cat([torch.eye(dim), -torch.eye(dim)])  # (2 dim, dim)
+    features = params.head_spread * torch.randn(hidden, dim, generator=draw)
+    wide = Dense(
+        dim,
+        2 * dim + hidden,
+        activation_function=nn.GELU(),
+        init_weight=torch.cat([both, features]),
+        init_bias=torch.zeros(2 * dim + hidden),
+    )
+    back = torch.cat([both.T, torch.zeros(dim, hidden)], dim=1)
+    narrow = Dense(2 * dim + hidden, dim, bias=False, activation_function=None, init_weight=back)
+    return [wide, narrow, Normalize()]
 
 
 def freeze_but_last(model: SentenceTransformer, layers: int | str) -> None:

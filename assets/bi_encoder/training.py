@@ -39,7 +39,7 @@ TASK_OF = {"search": "query", "recommendation": "pair"}
 
 def train(
     folder: Path, params: BiEncoderParams, machine: Machine, examples: Examples, checks: Questions
-) -> None:
+) -> SentenceTransformer:
     """Train and write the best weights and the history of checks; a killed run is taken up.
 
     Every process of a group calls this with the same arguments; only the first one writes.
@@ -51,6 +51,9 @@ def train(
         machine: Settings of this machine.
         examples: What is learnt from.
         checks: What is measured every ``check_every`` steps.
+
+    Returns:
+        The trained model, a frozen base in it replaced by its vectors.
     """
     device = machine.torch_device()
     torch.manual_seed(params.seed)
@@ -88,6 +91,7 @@ def train(
     if trainer.is_world_process_zero():
         save_weights(model, folder / WEIGHTS)
         write_json(folder / HISTORY, {"best_step": best, "checks": history})
+    return model
 
 
 def _frozen(base: BiEncoder, texts: list[str]) -> FrozenVectors:
@@ -111,6 +115,7 @@ def _arguments(
         bf16=gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not gpu,
         ddp_backend="gloo" if machine.training_processes() > 1 and not gpu else None,
+        ddp_find_unused_parameters=params.trained != "head",
         dataloader_drop_last=True,
         dataloader_pin_memory=gpu,
         eval_strategy="steps",
@@ -179,6 +184,8 @@ class _Progress(TrainerCallback):
     def on_train_begin(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
         """Start where training starts, which after a kill is not the first step."""
         if state.is_world_process_zero:
+            if state.global_step:
+                print(f"  training goes on after step {state.global_step}", flush=True)
             self._bar = progress(range(state.global_step, state.max_steps), "training")
             next(self._bar, None)
 

