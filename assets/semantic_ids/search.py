@@ -157,109 +157,101 @@ def cheapest_by_sum(
     offsets: Ints,
     widths: Ints,
     occupancy: Occupancy,
-) -> Codes:
-    """Return the free SID with the least sum of distances among the nearest codes.
+    costs: Floats,
+    paths: Codes,
+) -> None:
+    """Write the free SIDs with the least sums of distances, ascending.
 
     Sums run from the first level to the last, and rounding keeps their order, so that a bound is
-    never above a sum that it stands for.
+    never above a sum that it stands for. Ties stand in the order of the combinations, the last
+    level varying fastest, as in PSI.
 
     Args:
-        distances: (all codes,), levels side by side.
-        offsets: (levels + 1,), where each level begins.
-        widths: (levels,), codes to combine per level, at most its size.
+        distances: (all codes,).
+        offsets: (levels + 1,).
+        widths: (levels,), nearest codes to combine; 0 keeps the code that the first path holds.
         occupancy: What is taken.
-
-    Returns:
-        (levels,) codes; the first is -1 where nothing is free.
+        costs: (wanted,), written; infinite where nothing more is free.
+        paths: (wanted, levels), written; -1 where nothing more is free.
     """
     levels = widths.size
-    lists = np.empty(distances.size, np.int64)  # the nearest codes of each level from its offset
-    for level in range(levels):
-        own = slice(offsets[level], offsets[level + 1])
-        nearest_codes(distances[own], widths[level], lists[own])
-    best_codes = np.full(levels, -1, np.int32)
-    best = np.inf
+    lists = _listed(distances, offsets, widths, paths)
+    ends = np.maximum(widths, 1)
+    _clear(costs, paths)
     ranks = np.zeros(levels, np.int64)
     sums = np.zeros(levels + 1)
     nodes = np.full(levels + 1, ROOT, np.int64)
     level = 0
     while level >= 0:
         bound = np.inf
-        if ranks[level] < widths[level]:
+        if ranks[level] < ends[level]:
             code = lists[offsets[level] + ranks[level]]
             sums[level + 1] = sums[level] + distances[offsets[level] + code]
             bound = sums[level + 1]
             for below in range(level + 1, levels):
                 bound += distances[offsets[below] + lists[offsets[below]]]
-        if bound >= best or bound == np.inf:  # nothing further on at this level is cheaper
+        if bound >= costs[-1]:  # nothing further on at this level is cheaper
             level -= 1
             if level >= 0:
                 ranks[level] += 1
             continue
         node = child(occupancy, level, nodes[level], code)
-        if node == FULL:
-            ranks[level] += 1
-        elif level < levels - 1:
+        if node != FULL and level < levels - 1:
             nodes[level + 1] = node
             level += 1
             ranks[level] = 0
-        else:
-            best = bound
-            for above in range(levels):
-                best_codes[above] = lists[offsets[above] + ranks[above]]
-    return best_codes
+            continue
+        if node != FULL:
+            _insert(bound, lists, ranks, offsets, costs, paths)
+        ranks[level] += 1
 
 
 @njit(cache=True)
-def cheapest_by_path(  # noqa: C901, PLR0912  one walk, compiled as a whole
+def cheapest_by_path(
     distances: Floats,
     scores: Floats,
     products: Floats,
     offsets: Ints,
     widths: Ints,
     occupancy: Occupancy,
-) -> Codes:
-    """Return the free SID that rebuilds the item best, among the nearest codes.
+    costs: Floats,
+    paths: Codes,
+) -> None:
+    """Write the free SIDs that rebuild the item best, ascending.
 
-    The squared error, less that of the origin, is Σ_l scores + Σ_(l<m) products; what the levels
-    below can still add is bounded level by level, their products with each other by the least
-    of the pair of levels.
+    The squared error, less the item's squared length, is Σ_l scores + Σ_(l<m) products; what the
+    levels below can still add is bounded level by level, their products with each other by the
+    least of the pair of levels.
 
     Args:
         distances: (all codes,) along the nearest path: they say which codes are combined, and in
             which order ties stand.
         scores: (all codes,) −2 x·e + ‖e‖².
         products: (all codes, all codes) 2 e·e'.
-        offsets: (levels + 1,), where each level begins.
-        widths: (levels,), codes to combine per level, at most its size.
+        offsets: (levels + 1,).
+        widths: (levels,), nearest codes to combine; 0 keeps the code that the first path holds.
         occupancy: What is taken.
-
-    Returns:
-        (levels,) codes; the first is -1 where nothing is free.
+        costs: (wanted,), written; infinite where nothing more is free.
+        paths: (wanted, levels), written; -1 where nothing more is free.
     """
     levels = widths.size
-    lists = np.empty(distances.size, np.int64)  # the nearest codes of each level from its offset
+    lists = _listed(distances, offsets, widths, paths)
+    ends = np.maximum(widths, 1)
+    _clear(costs, paths)
     slack = 1e-9  # a bound is a sum in another order
-    for level in range(levels):
-        own = slice(offsets[level], offsets[level + 1])
-        nearest_codes(distances[own], widths[level], lists[own])
-        for code in range(offsets[level], offsets[level + 1]):
-            slack = max(slack, 1e-9 * abs(scores[code]))
-    between = _least_between(products, lists, offsets, widths)
-
-    best_codes = np.full(levels, -1, np.int32)
-    best = np.inf
-    ranks = np.zeros(levels, np.int64)
-    nodes = np.full(levels + 1, ROOT, np.int64)
     # at each depth: the cost of the codes chosen above, and what each code would add to it
     sums = np.zeros(levels + 1)
     adds = np.empty((levels + 1, distances.size))
     for level in range(levels):
-        for place in range(offsets[level], offsets[level] + widths[level]):
+        for place in range(offsets[level], offsets[level] + ends[level]):
             adds[0, place] = scores[offsets[level] + lists[place]]
+            slack = max(slack, 1e-9 * abs(adds[0, place]))
+    between = _least_between(products, lists, offsets, ends)
+    ranks = np.zeros(levels, np.int64)
+    nodes = np.full(levels + 1, ROOT, np.int64)
     level = 0
     while level >= 0:
-        if ranks[level] >= widths[level]:
+        if ranks[level] >= ends[level]:
             level -= 1
             if level >= 0:
                 ranks[level] += 1
@@ -268,32 +260,65 @@ def cheapest_by_path(  # noqa: C901, PLR0912  one walk, compiled as a whole
         code = lists[place]
         total = sums[level] + adds[level, place]
         if level == levels - 1:
-            if total < best and child(occupancy, level, nodes[level], code) != FULL:
-                best = total
-                for above in range(levels):
-                    best_codes[above] = lists[offsets[above] + ranks[above]]
+            if total < costs[-1] and child(occupancy, level, nodes[level], code) != FULL:
+                _insert(total, lists, ranks, offsets, costs, paths)
             ranks[level] += 1
             continue
         node = child(occupancy, level, nodes[level], code)
-        if node == FULL:
-            ranks[level] += 1
-            continue
-        bound = total + between[level + 1]
-        for below in range(level + 1, levels):
-            least = np.inf
-            for place in range(offsets[below], offsets[below] + widths[below]):
-                add = products[offsets[level] + code, offsets[below] + lists[place]]
-                adds[level + 1, place] = adds[level, place] + add
-                least = min(least, adds[level + 1, place])
-            bound += least
-        if bound - slack >= best:
+        bound = np.inf
+        if node != FULL:
+            bound = total + between[level + 1] - slack
+            for below in range(level + 1, levels):
+                least = np.inf
+                for place in range(offsets[below], offsets[below] + ends[below]):
+                    add = products[offsets[level] + code, offsets[below] + lists[place]]
+                    adds[level + 1, place] = adds[level, place] + add
+                    least = min(least, adds[level + 1, place])
+                bound += least
+        if bound >= costs[-1]:
             ranks[level] += 1
             continue
         sums[level + 1] = total
         nodes[level + 1] = node
         level += 1
         ranks[level] = 0
-    return best_codes
+
+
+@njit(cache=True)
+def _listed(distances: Floats, offsets: Ints, widths: Ints, paths: Codes) -> Ints:
+    """Return the nearest codes of each level, from its offset on."""
+    lists = np.empty(distances.size, np.int64)
+    for level in range(widths.size):
+        own = slice(offsets[level], offsets[level + 1])
+        if widths[level] > 0:
+            nearest_codes(distances[own], widths[level], lists[own])
+        else:
+            lists[offsets[level]] = paths[0, level]
+    return lists
+
+
+@njit(cache=True)
+def _clear(costs: Floats, paths: Codes) -> None:
+    for place in range(costs.size):
+        costs[place] = np.inf
+        for level in range(paths.shape[1]):
+            paths[place, level] = -1
+
+
+@njit(cache=True)
+def _insert(
+    cost: float, lists: Ints, ranks: Ints, offsets: Ints, costs: Floats, paths: Codes
+) -> None:
+    """Put a path where its cost belongs, after equal ones."""
+    place = costs.size - 1
+    while place > 0 and costs[place - 1] > cost:
+        costs[place] = costs[place - 1]
+        for level in range(ranks.size):
+            paths[place, level] = paths[place - 1, level]
+        place -= 1
+    costs[place] = cost
+    for level in range(ranks.size):
+        paths[place, level] = lists[offsets[level] + ranks[level]]
 
 
 @njit(cache=True)
@@ -334,11 +359,12 @@ def take_by_sum(
         (rows,) who found a seat.
     """
     found = np.zeros(rows.size, np.bool_)
+    costs, paths = np.empty(1), np.empty((1, widths.size), np.int32)
     for i in range(rows.size):
-        chosen = cheapest_by_sum(distances[i], offsets, widths, occupancy)
-        if chosen[0] >= 0:
-            found[i] = take(occupancy, chosen)
-            _write(chosen, codes, rows[i])
+        cheapest_by_sum(distances[i], offsets, widths, occupancy, costs, paths)
+        if costs[0] < np.inf:
+            found[i] = take(occupancy, paths[0])
+            _write(paths[0], codes, rows[i])
     return found
 
 
@@ -359,11 +385,14 @@ def take_by_path(
         (rows,) who found a seat.
     """
     found = np.zeros(rows.size, np.bool_)
+    costs, paths = np.empty(1), np.empty((1, widths.size), np.int32)
     for i in range(rows.size):
-        chosen = cheapest_by_path(distances[i], scores[i], products, offsets, widths, occupancy)
-        if chosen[0] >= 0:
-            found[i] = take(occupancy, chosen)
-            _write(chosen, codes, rows[i])
+        cheapest_by_path(
+            distances[i], scores[i], products, offsets, widths, occupancy, costs, paths
+        )
+        if costs[0] < np.inf:
+            found[i] = take(occupancy, paths[0])
+            _write(paths[0], codes, rows[i])
     return found
 
 
@@ -516,3 +545,35 @@ def choose_in_rounds(
                 again += 1
         waiting = waiting[:again]
     return found
+
+
+@njit(cache=True)
+def list_by_sum(
+    distances: Floats,
+    offsets: Ints,
+    widths: Ints,
+    occupancy: Occupancy,
+    costs: Floats,
+    paths: Codes,
+) -> None:
+    """Write :func:`cheapest_by_sum` of all items: (rows, wanted) and (rows, wanted, levels)."""
+    for i in range(distances.shape[0]):
+        cheapest_by_sum(distances[i], offsets, widths, occupancy, costs[i], paths[i])
+
+
+@njit(cache=True)
+def list_by_path(
+    distances: Floats,
+    scores: Floats,
+    products: Floats,
+    offsets: Ints,
+    widths: Ints,
+    occupancy: Occupancy,
+    costs: Floats,
+    paths: Codes,
+) -> None:
+    """Write :func:`cheapest_by_path` of all items: (rows, wanted) and (rows, wanted, levels)."""
+    for i in range(distances.shape[0]):
+        cheapest_by_path(
+            distances[i], scores[i], products, offsets, widths, occupancy, costs[i], paths[i]
+        )
