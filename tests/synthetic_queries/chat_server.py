@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -82,7 +83,12 @@ def answer_to(prompt: str) -> str:
         return "\n".join(f"{place}. other {text}" for place, text in enumerate(given, 1))
     count = int(re.search(r"list of (\d+) lines", prompt)[1])
     title = re.search(r"^Title: (.*)$", prompt, re.MULTILINE)[1]
-    return "\n".join(f"{n}. {title[::-1]} number {n}" for n in range(1, count + 1))
+    return "\n".join(f"{n}. {word_for(title)} number {n}" for n in range(1, count + 1))
+
+
+def word_for(title: str) -> str:
+    """A word that stands for a title and for no other."""
+    return hashlib.sha256(title.encode()).hexdigest()[:8]
 
 
 @contextmanager

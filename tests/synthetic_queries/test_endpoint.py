@@ -5,7 +5,8 @@ import random
 
 import pandas as pd
 import pytest
-from synthetic_queries.chat_server import answer_to, serving
+from pydantic import ValidationError
+from synthetic_queries.chat_server import answer_to, serving, word_for
 
 from assets.stage import Machine, UserError
 from assets.synthetic_queries.answer_store import AnswerStore
@@ -186,10 +187,10 @@ def test_no_more_requests_are_sent_than_the_limit_allows_retries_included(limit)
 @pytest.mark.parametrize("usage", [True, False])
 def test_no_more_tokens_are_spent_than_the_limit_allows(usage):
     with serving(usage=usage) as server:
-        answers = ask(server, max_tokens=1000)
+        answers = ask(server, max_tokens=400)
     given = [answer for answer in answers.values() if isinstance(answer, Answer)]
     assert 0 < len(given) < len(PROMPTS)
-    assert sum(answer.prompt_tokens + answer.answer_tokens for answer in given) <= 1000
+    assert sum(answer.prompt_tokens + answer.answer_tokens for answer in given) <= 400
 
 
 def catalogue(count: int) -> pd.DataFrame:
@@ -241,12 +242,11 @@ def test_a_changed_item_is_asked_again_alone(tmp_path):
     assert [one for one in before if one.item_id != "07"] == sorted(
         (one for one in after if one.item_id != "07"), key=before.index
     )
-    assert {one.query for one in after if one.item_id == "07"} == {
-        "demaner number 1",
-        "demaner number 2",
-        "other demaner number 1",
-        "other demaner number 2",
-    }
+    queries = [f"{word_for('Renamed')} number {n}" for n in (1, 2)]
+    assert [one.query for one in after if one.item_id == "07"] == [
+        *queries,
+        *(f"other {query}" for query in queries),
+    ]
 
 
 def test_another_model_prompt_or_setting_is_asked_anew_and_the_way_back_is_free(tmp_path):
@@ -258,3 +258,9 @@ def test_another_model_prompt_or_setting_is_asked_anew_and_the_way_back_is_free(
         assert len(server.bodies) == 18
         assert write(server, tmp_path, catalogue(3), retries=9) == first
         assert len(server.bodies) == 18
+
+
+@pytest.mark.parametrize("wrong", [{"model": None}, {"base_url": "localhost:8000"}])
+def test_an_endpoint_without_a_model_or_with_a_silly_address_is_refused(wrong):
+    with serving() as server, pytest.raises(ValidationError, match=next(iter(wrong))):
+        params(server, **wrong)
