@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -52,11 +53,9 @@ def measure(folder: Path, size: int, form: str) -> None:
         if run == "1 of 10 changed":
             rows = f"SELECT * FROM '{last}' LIMIT {size // FILES - 1}"  # noqa: S608
             write(duckdb.connect(), f"CREATE TABLE rows AS {rows}", "rows", last)
-        load, whole, peak = timed(folder)
-        print(
-            f"{size:>12,}  {run:<16} {load:>7.1f} {whole - load:>7.1f} {whole:>7.1f} {peak:>8,}",
-            flush=True,
-        )
+        load, whole, cpu, peak = timed(folder)
+        seconds = "".join(f"{value:>9.1f}" for value in (load, whole - load, whole, cpu))
+        print(f"{size:>12,}  {run:<16}{seconds}{peak:>9,}", flush=True)
 
 
 def write_files(folder: Path, size: int, form: str) -> Path:
@@ -112,9 +111,9 @@ def write(db: duckdb.DuckDBPyConnection, statement: str, table: str, file: Path)
     db.execute(f"COPY {table} TO '{file}'")
 
 
-def timed(folder: Path) -> tuple[float, float, int]:
-    """Run the stage; return seconds until all is loaded, seconds of all, and its peak in MB."""
-    started = time.monotonic()
+def timed(folder: Path) -> tuple[float, float, float, int]:
+    """Run the stage; return seconds of the load, of all, of the CPU, and its peak in MB."""
+    started, used = time.monotonic(), cpu_seconds()
     loaded = 0.0
     with subprocess.Popen(
         [sys.executable, "-m", "assets.interactions"], cwd=folder, stdout=subprocess.PIPE, text=True
@@ -126,7 +125,13 @@ def timed(folder: Path) -> tuple[float, float, int]:
         raise SystemExit(stage.returncode)
     whole = time.monotonic() - started
     log = (folder / "data" / "logs" / "stages.jsonl").read_text().splitlines()
-    return loaded, whole, json.loads(log[-1])["peak_memory_mb"]
+    return loaded, whole, cpu_seconds() - used, json.loads(log[-1])["peak_memory_mb"]
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
