@@ -36,7 +36,8 @@ def main(run: Run[SyntheticQueriesParams]) -> None:
     keywords = Keywords(items["text"].dropna(), run.params.keyword_texts)
     composed = AttributesGenerator(run.params, keywords)
     with _chosen(run, composed) as generator:
-        made = list(progress(generator.generate(lacking), "queries"))
+        most = len(lacking) * run.params.queries_per_item if generator is composed else None
+        made = list(progress(generator.generate(lacking), "queries", total=most))
     queries = SyntheticQueries(join_queries(real, made, interactions.query_split))
     queries.save(run.folder)
     told = _report(queries, items, run.params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from assets.synthetic_queries.words import holds, plain, words
@@ -33,8 +33,8 @@ class Tally:
         lines: Lines that are not empty.
         dropped: Lines by the reason why they are no query: ``format`` (not `1. query`), ``cut``
             (the answer ended within it), ``markup``, ``words`` (none, or too many), ``title``
-            (holds the item's full title), ``duplicate`` (the item has it), ``example`` (copied
-            from the prompt), ``surplus`` (more than asked for).
+            (holds the item's full title), ``duplicate`` (the item has it), ``copied`` (from the
+            prompt), ``surplus`` (more than asked for).
     """
 
     answers: int = 0
@@ -49,7 +49,7 @@ def usable(
     whole: bool,
     titles: Iterable[list[str]],
     known: Iterable[str],
-    examples: Collection[str],
+    copied: Callable[[str], bool],
     most: int,
     most_words: int,
     tally: Tally,
@@ -61,7 +61,7 @@ def usable(
         whole: False if it was cut off by its length: the last line then is no query.
         titles: The forms of the item's full title, each as words.
         known: Queries that the item has.
-        examples: Queries that the prompt shows as examples.
+        copied: Tells whether a query stands in the prompt.
         most: Queries asked for.
         most_words: Longest query, in words.
         tally: Where lines are counted.
@@ -84,8 +84,8 @@ def usable(
             tally.dropped[reason] += 1
         elif (query := plain(text)) in seen:
             tally.dropped["duplicate"] += 1
-        elif query in examples:
-            tally.dropped["example"] += 1
+        elif copied(query):
+            tally.dropped["copied"] += 1
         else:
             kept.append(query)
             seen.add(query)
@@ -100,13 +100,6 @@ def numbered_lines(answer: str) -> int:
 def _unwrapped(text: str) -> str:
     match = WRAPPED.fullmatch(text)
     return match["text"].strip() if match else text
-
-
-def numbered_queries(text: str) -> set[str]:
-    """Return the lines of a text that are in the format, as plain text."""
-    return {
-        plain(match["text"]) for line in text.splitlines() if (match := NUMBERED.fullmatch(line))
-    }
 
 
 def _fault(text: str, titles: list[list[str]], most_words: int) -> str | None:

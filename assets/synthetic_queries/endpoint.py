@@ -74,7 +74,7 @@ class Endpoint(LanguageModel):
         }
         self._client = OpenAI(
             base_url=params.openai.base_url,
-            api_key=machine.openai_key.get_secret_value() or "none",
+            api_key=machine.openai_key.get_secret_value().strip() or "none",
             timeout=params.openai.timeout,
             max_retries=0,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.synthetic_queries.answers import numbered_queries
+from assets.synthetic_queries.words import plain
 
 HERE = Path(__file__).parent
 FIELDS = ("title", "category", "brand", "text")
@@ -15,9 +16,6 @@ FIELDS = ("title", "category", "brand", "text")
 
 class Prompts:
     """The prompts of ``prompt_queries.txt`` and ``prompt_paraphrases.txt``; edit those at will.
-
-    Attributes:
-        examples: Numbered lines of the files: queries that a model may copy.
 
     Args:
         count: Queries asked for.
@@ -29,7 +27,9 @@ class Prompts:
         self._letters = text_letters
         self._queries = (HERE / "prompt_queries.txt").read_text(encoding="utf-8").strip()
         self._paraphrases = (HERE / "prompt_paraphrases.txt").read_text(encoding="utf-8").strip()
-        self.examples = numbered_queries(self._queries) | numbered_queries(self._paraphrases)
+        both = f"{self._queries}\n{self._paraphrases}"
+        self._lines = {plain(re.sub(r"^\s*\d+[.)]", "", line)) for line in both.splitlines()}
+        self._text = f" {plain(both)} "
 
     def queries(self, row: Mapping[Any, Any]) -> str:
         """Return the prompt for an item's queries; ``row`` is one of the items table."""
@@ -41,6 +41,13 @@ class Prompts:
         numbered = "\n".join(f"{place}. {query}" for place, query in enumerate(queries, start=1))
         title = self._one_line(row["title"]) if isinstance(row["title"], str) else "(none)"
         return _filled(self._paraphrases, queries=numbered, count=str(len(queries)), title=title)
+
+    def hold(self, query: str) -> bool:
+        """Tell whether a query (plain text) stands in the files, as a line or as words in a row.
+
+        A small model copies examples and phrases of its prompt. A single word within is no copy.
+        """
+        return query in self._lines or (" " in query and f" {query} " in self._text)
 
     def _known(self, row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
         """Yield the name and value of everything known of an item, each on one line."""
@@ -56,7 +63,6 @@ class Prompts:
 
     def _one_line(self, text: str) -> str:
         return " ".join(text.split())[: self._letters].strip()
-
 
 
 def _filled(template: str, **values: str) -> str:

@@ -184,7 +184,7 @@ class WrittenGenerator(Generator):
             whole=answer.whole,
             titles=title_forms(row["title"]) if isinstance(row["title"], str) else [],
             known=known,
-            examples=self._prompts.examples,
+            copied=self._prompts.hold,
             most=request.lines,
             most_words=self._params.llm.most_words,
             tally=self._tallies[kind],

@@ -10,14 +10,14 @@ from assets.synthetic_queries.words import holds, title_forms, words
 TITLE = title_forms("Seven Samurai, The")
 
 
-def read(answer, *, whole=True, known=(), examples=(), most=10, most_words=6):
+def read(answer, *, whole=True, known=(), copied=(), most=10, most_words=6):
     tally = Tally()
     kept = usable(
         answer,
         whole=whole,
         titles=TITLE,
         known=known,
-        examples=set(examples),
+        copied=set(copied).__contains__,
         most=most,
         most_words=most_words,
         tally=tally,
@@ -53,11 +53,11 @@ def test_numbered_lines_are_queries_in_the_form_that_all_queries_have():
         ("1. seven samurai the", "title"),
         ("1. like The Seven Samurai", "title"),
         ("1. KNOWN one", "duplicate"),
-        ("1. shown one", "example"),
+        ("1. shown one", "copied"),
     ],
 )
 def test_what_is_no_query_is_dropped_and_counted_by_its_reason(line, reason):
-    kept, tally = read(line, known=["known one"], examples=["shown one"])
+    kept, tally = read(line, known=["known one"], copied=["shown one"])
     assert kept == []
     assert tally.dropped == {reason: 1}
     assert tally.malformed == (reason == "format")

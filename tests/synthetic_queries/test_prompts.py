@@ -36,6 +36,13 @@ def test_paraphrases_are_asked_for_in_the_order_of_the_queries():
     assert "list of 2 lines" in prompt
 
 
+def test_phrases_of_the_prompt_are_no_queries():
+    prompts = Prompts(10, 60)
+    copied = ["a genre a topic a mood a time", "the item", "different people"]
+    assert all(map(prompts.hold, copied))
+    assert not any(map(prompts.hold, ["mood", "a genre film", "item of a time"]))
+
+
 @given(st.text(st.sampled_from("{}item count title"), min_size=1, max_size=30))
 def test_braces_in_an_item_are_text(title):
     prompt = Prompts(3, 100).queries({**ALIEN, "title": title})
