@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assets.codebooks.kmeans import cluster, nearest, sample
 from assets.codebooks.quantizer import Beside, Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
+from assets.stage import progress
 
 if TYPE_CHECKING:
     from assets.codebooks.params import CodebooksParams
@@ -62,7 +63,7 @@ class RQKMeans(ResidualQuantizer):
         residuals = sample(vectors, params.most_points, params.seed)
         codebooks: list[Vectors] = []
         directions: list[Vectors] = []
-        for level, size in enumerate(params.sizes):
+        for level, size in enumerate(progress(params.sizes, "fitting levels")):
             by_direction = params.rq_kmeans.normalise_residuals
             points = _unit(residuals) if by_direction else residuals
             codebook = cluster(

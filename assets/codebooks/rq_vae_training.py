@@ -67,6 +67,7 @@ class _Training:
         self.pairs = None if pairs is None else torch.tensor(pairs, device=device)
         self.variance = float(self.points.var(dim=0, correction=0).sum()) or 1.0
         self.batch = min(self.knobs.batch_size, len(vectors))
+        self.latent_scale = 1.0
         self.draw = torch.Generator().manual_seed(params.seed)
         widths = [vectors.shape[1], *self.knobs.hidden, self.knobs.latent_dim]
         self.encoder = _mlp(widths).to(device)
@@ -92,7 +93,7 @@ class _Training:
         for epoch in progress(range(total), "training the quantizer"):
             quantised = epoch >= knobs.plain_epochs
             if epoch == knobs.plain_epochs:
-                self.levels.start(self._latents())
+                self._start_codes()
             losses = [self._step(rows_, epoch, total, quantised) for rows_ in self._batches()]
             if not quantised:
                 continue
@@ -110,6 +111,13 @@ class _Training:
         told = {"training": rows, "collapsed": verdict is not None, "diagnosis": verdict}
         books = [_plain(book) for book in self.levels.by_level()]
         return Trained(books, _layers(self.encoder), _layers(self.decoder), told)
+
+    def _start_codes(self) -> None:
+        latents = self._latents()
+        self.levels.start(latents)
+        # Errors of latents count in units of the variance that they have here. Were it followed,
+        # an encoder that shrinks its latents would be pulled ever harder, down to a single point.
+        self.latent_scale = 1 / max(float(latents.var(dim=0, correction=0).sum()), 1e-12)
 
     def _batches(self) -> Iterator[Tensor]:
         order = torch.randperm(len(self.points), generator=self.draw)
@@ -141,7 +149,7 @@ class _Training:
         if not quantised:
             return self.decoder(z), z.new_zeros(())
         knobs, pull = self.knobs, z.new_zeros(())
-        scale = 1 / z.detach().var(dim=0, correction=0).sum().clamp(min=1e-12)
+        scale = self.latent_scale
         for summed in self.levels.sums(z.detach(), training=True):
             pull = (
                 pull + knobs.commitment * scale * (z - summed.detach()).square().sum(dim=1).mean()
