@@ -87,7 +87,7 @@ def compare(params: SyntheticQueriesParams, interactions: Interactions) -> None:
     sets = {"attributes": list(composed.generate(shown)), **sets}
     measure(sets, interactions, params.seed)
     if len(sets) > 1:
-        for row in side_by_side(written, shown, composed, SAMPLES, params.seed):
+        for row in side_by_side(written, shown, composed, params.seed, SAMPLES):
             print(f"\n{row['document']}")
             for name in ("written", "paraphrases", "attributes"):
                 print(f"  {name}: {row[name]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,6 +39,6 @@ class Generator(ABC):
             items: Rows of the items table of ``interactions``.
         """
 
-    def report(self) -> Mapping[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Return numbers and tables on what was made and dropped; whole once all is generated."""
         return {}

@@ -12,7 +12,7 @@ from assets.synthetic_queries.generator import Generator, MadeQuery
 
 
 def side_by_side(
-    made: Iterable[MadeQuery], items: pd.DataFrame, other: Generator, most: int, seed: int
+    made: Iterable[MadeQuery], items: pd.DataFrame, other: Generator, seed: int, most: int = 20
 ) -> list[dict[str, str]]:
     """Return items with what a language model wrote and what another generator would have made.
 
@@ -20,8 +20,8 @@ def side_by_side(
         made: All made queries.
         items: Rows of the items table that they were made for.
         other: The other generator.
-        most: Items shown, of those with written queries; chosen by hash.
         seed: Seed of the choice.
+        most: Items shown, of those with written queries; chosen by hash.
     """
     written: dict[str, dict[str, list[str]]] = {}
     for one in made:

@@ -79,7 +79,7 @@ class WrittenGenerator(Generator):
                 items[items["item_id"].isin(self._left_out["written"])]
             )
 
-    def report(self) -> Mapping[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Return what the model was asked and answered, and what was dropped by reason."""
         dropped = [
             {"kind": kind, "reason": reason, "lines": count, "share": count / tally.lines}

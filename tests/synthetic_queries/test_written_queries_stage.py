@@ -74,6 +74,7 @@ def test_without_a_stand_in_items_without_written_queries_have_none_and_a_line_s
         done = run_in("synthetic_queries", folder)
     assert "get no made query (not asked, llm.most_items: " in done.stdout
     assert "spending limit: 30" in done.stdout
+    assert " items have no query in the train split" in done.stdout
     table = SyntheticQueries.load(folder / "data" / "synthetic_queries").table
     assert table["item_id"].nunique() == 10
     assert set(table["kind"]) == {"written"}
