@@ -60,6 +60,7 @@ def main(run: Run[SemanticIdsParams]) -> None:
             "distinct_sids": distinct,
             "moved_items": int((ids.moved_level >= 0).sum()),
             "load": load,
+            **placement.told,
         }
     )
     run.say(f"{distinct:,} SIDs for {len(ids.item_ids):,} items by `{policy.name}`")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import Order
+from assets.semantic_ids.policy import Cost, Order
 from assets.stage import Params
 
-Cost = Literal["released", "true_residual"]
 Width = Annotated[int, Field(ge=1)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from assets.stage import UserError
 
 Codes = NDArray[np.int32]
 Order = Literal["error", "index"]
+Cost = Literal["released", "true_residual"]
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,12 @@ class Placement:
     Attributes:
         codes: (items, length) int32.
         sizes: Number of possible codes at each position.
+        told: Numbers that the policy has to say for the report.
     """
 
     codes: Codes
     sizes: list[int]
+    told: dict[str, float] = field(default_factory=dict)
 
 
 class CollisionPolicy(Protocol):

@@ -207,7 +207,7 @@ def cheapest_by_sum(
 
 
 @njit(cache=True)
-def cheapest_by_path(
+def cheapest_by_path(  # noqa: C901  one walk, compiled as a whole
     distances: Floats,
     scores: Floats,
     products: Floats,
