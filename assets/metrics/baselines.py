@@ -14,6 +14,7 @@ from assets.metrics.bm25 import BM25
 from assets.metrics.catalogue import Catalogue, best
 from assets.metrics.item_knn import ItemKNN
 from assets.metrics.params import MetricsParams
+from assets.stage import progress
 
 CHUNK = 256  # questions scored at a time against all items; memory alone depends on it
 
@@ -34,6 +35,7 @@ def popularity(
     """
     counts = catalogue.popularity.astype(np.float32)
     return _in_chunks(
+        "ranking by popularity",
         lambda chunk: np.repeat(counts[None], chunk.stop - chunk.start, axis=0),
         questions,
         depth,
@@ -50,7 +52,9 @@ def bm25(catalogue: Catalogue, queries: Sequence[str], params: MetricsParams) ->
     index = BM25(
         catalogue.documents, k1=params.bm25_k1, b=params.bm25_b, stopwords=params.bm25_stopwords
     )
-    return _in_chunks(lambda chunk: index.scores(queries[chunk]), len(queries), params.depth)
+    return _in_chunks(
+        "ranking by BM25", lambda chunk: index.scores(queries[chunk]), len(queries), params.depth
+    )
 
 
 def item_knn(
@@ -72,18 +76,23 @@ def item_knn(
         neighbours=params.knn_neighbours,
     )
     return _in_chunks(
-        lambda chunk: knn.scores(histories[chunk]), len(histories), params.depth, histories
+        "ranking by item KNN",
+        lambda chunk: knn.scores(histories[chunk]),
+        len(histories),
+        params.depth,
+        histories,
     )
 
 
 def _in_chunks(
+    what: str,
     scores: Callable[[slice], NDArray[np.floating[Any]]],
     questions: int,
     depth: int,
     excluded: Sequence[Rows] | None = None,
 ) -> Rows:
     ranked = np.full((questions, depth), -1, dtype=np.int64)
-    for start in range(0, questions, CHUNK):
+    for start in progress(range(0, questions, CHUNK), what):
         chunk = slice(start, min(start + CHUNK, questions))
         values: Floats = scores(chunk)
         if excluded is not None:

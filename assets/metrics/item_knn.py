@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from assets.evaluation import Rows
+from assets.stage import progress
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ItemKNN:
         fans = unit.T.tocsr()  # (items, users)
         blocks = [
             _strongest(fans[start : start + chunk] @ unit, start, neighbours)
-            for start in range(0, n_items, chunk)
+            for start in progress(range(0, n_items, chunk), "fitting item KNN")
         ]
         return cls(sparse.vstack(blocks, format="csr"), history, decay)
 

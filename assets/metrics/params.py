@@ -24,7 +24,7 @@ class MetricsParams(Params):
         50_000, ge=1, description="Most test users measured, chosen by hash; null: all."
     )
     batch_size: int = Field(
-        1024, ge=1, description="Queries or users handed to the retriever at once."
+        256, ge=1, description="Queries or users handed to the retriever at once."
     )
     bootstrap_samples: int = Field(
         1000, ge=100, description="Resamples of queries or users behind each interval."

@@ -14,8 +14,10 @@ from assets.metrics.params import MetricsParams
 from assets.metrics.questions import Answers, Questions, sample
 from assets.retriever.artifact import Retriever
 from assets.semantic_ids.artifact import SemanticIds
-from assets.stage import CACHE
+from assets.stage import CACHE, progress
 from assets.synthetic_queries.artifact import SearchTasks
+
+CHUNK = 4096  # queries ranked between two lines of progress
 
 
 def search_questions(tasks: SearchTasks, catalogue: Catalogue, params: MetricsParams) -> Questions:
@@ -54,7 +56,12 @@ def answer_search(
     )
     order = np.argsort(catalogue.rows(embeddings.item_ids))  # vectors in the catalogue's order
     rankings = {
-        "dense": nearest(vectors, embeddings.text[order], depth),
+        "dense": np.concatenate(
+            [
+                nearest(vectors[start : start + CHUNK], embeddings.text[order], depth)
+                for start in progress(range(0, len(vectors), CHUNK), "ranking by similarity")
+            ]
+        ),
         "bm25": baselines.bm25(catalogue, queries, params),
         "popularity": baselines.popularity(catalogue, len(queries), depth),
     }

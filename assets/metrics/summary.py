@@ -14,6 +14,7 @@ from assets.metrics.catalogue import SLICES
 from assets.metrics.generated import Generated
 from assets.metrics.params import MetricsParams
 from assets.metrics.questions import Answers, Questions
+from assets.stage import progress
 
 Row = dict[str, Any]
 TABLES = ("table", "differences", "slices", "kinds")
@@ -54,7 +55,7 @@ def measure(
     task = questions.task
     report[f"{task}.questions"] = len(questions.ids)
     at_10 = {m.method: recall(m.gains, questions.answers, 10) for m in methods}
-    for answers in methods:
+    for answers in progress(methods, f"intervals ({task})"):
         name, values = answers.method, at_10[answers.method]
         measured = _measures(answers, questions, params)
         interval = _interval(values, params)
