@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from orchestration import build_commands, incoming_commands, use_commands
+from orchestration import build_commands, id_commands, incoming_commands, use_commands
 from orchestration.terminal import complain
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(build_commands.commands)
 app.add_typer(incoming_commands.commands)
+app.add_typer(id_commands.commands)
 app.add_typer(use_commands.commands)
 
 

@@ -162,7 +162,7 @@ class Pipeline:
         """
         command = [sys.executable, "-m", "dvc", "status", "--json"]
         done = subprocess.run(  # noqa: S603  the command is ours
-            command, cwd=self.root, env=_environment(), capture_output=True, text=True, check=False
+            command, cwd=self.root, env=environment(), capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise UserError(f"`dvc status` failed: {done.stderr.strip()}")
@@ -254,7 +254,7 @@ def repro(
             return "ran" if started else "restored from cache" if restored else "unchanged"
         locked = any(text in line for line in lines for text in LOCKED)
         if started or not locked or time.monotonic() > give_up:
-            raise StageFailedError(stage, _last_words(lines) or [f"DVC ended with code {code}"])
+            raise StageFailedError(stage, last_words(lines) or [f"DVC ended with code {code}"])
         say(f"{stage}: another DVC is at work here; trying again in {pause:g} s")
         time.sleep(pause)
 
@@ -263,7 +263,7 @@ def _stream(command: list[str], root: Path, lines: deque[str], say: Callable[[st
     with subprocess.Popen(  # noqa: S603  the command is ours
         command,
         cwd=root,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -278,11 +278,12 @@ def _stream(command: list[str], root: Path, lines: deque[str], say: Callable[[st
                     say(text)
             return process.wait()
         except BaseException:
-            _end(process)
+            end(process)
             raise
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a process that leads its own session, and all that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -291,14 +292,14 @@ def _end(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the environment in which ``python`` in dvc.yaml is this very interpreter."""
     here = str(Path(sys.executable).parent)
     path = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def _last_words(lines: Iterable[str]) -> list[str]:
+def last_words(lines: Iterable[str]) -> list[str]:
     """Return the end of what the stage printed, or of what DVC did if the stage never started."""
     own: list[str] = []
     for line in lines:

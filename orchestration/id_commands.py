@@ -1,0 +1,64 @@
+"""The commands that compare ways to build IDs: ids compare, study.
+
+Heavy things are imported by the command that needs them, so that help and tables come at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from orchestration.options import AsJson, project_root
+from orchestration.ranking import Ranking
+from orchestration.terminal import console, print_json, print_table
+
+PANEL = "Compare"
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def study(
+    name: Annotated[str, typer.Argument(help="One of studies/<name>.yaml.")],
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Experiments at a time; they share the machine's threads.")
+    ] = min(os.cpu_count() or 1, 4),
+    again: Annotated[
+        bool, typer.Option("--again", help="Try also what failed before on the same inputs.")
+    ] = False,
+    only_table: Annotated[
+        bool, typer.Option("--table", help="Run nothing: the table of what there is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a list of DVC experiments, skip those already there, and put them into one table.
+
+    A variant that fails is a row with its reason. Ctrl-C stops it; called again, it goes on.
+    """
+    from orchestration.full_run import ready_for_dvc
+    from orchestration.study_run import run_study
+    from orchestration.study_table import study_table, write_study
+
+    root, progress = project_root(), console(sys.stderr)
+    ready_for_dvc(root, progress)
+    if not only_table:
+        run_study(root, name, progress.out, side_by_side=jobs, again=again)
+    ranking = study_table(root, name)
+    page = write_study(root, name, ranking)
+    if as_json:
+        print_json({"study": name, "rows": ranking.content(), "page": str(page)})
+        return
+    print_ranking(ranking)
+    print(f"page:  {page}\ntable: {page.with_name('table.csv')}")
+
+
+def print_ranking(ranking: Ranking) -> None:
+    """Print a table per group of columns, the best values with a star, then the words."""
+    for group, columns in ranking.groups().items():
+        names = ["", *(column.name.replace(" ", "\n") for column in columns)]
+        print_table(names, ranking.printed(columns), f"{group} (* best)")
+    for row in ranking.rows:
+        for note in row.notes:
+            console().print(f"{row.name}: {note}", markup=False)
