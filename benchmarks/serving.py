@@ -1,6 +1,6 @@
 """Throughput and latency of `sidmill serve` on the current release, with 1 and with 200 clients.
 
-Run: python benchmarks/serving.py [--seconds 5]. Each client asks its next question when it has the
+Run: python benchmarks/serving.py [--seconds 5] [--clients 1 200]. Each client asks its next question when it has the
 answer to the last. The clients take a share of the same cores.
 """
 
@@ -23,7 +23,6 @@ from assets.interactions.artifact import Interactions
 from assets.synthetic_queries.artifact import SyntheticQueries
 from orchestration.releases import Release, current
 
-CLIENTS = (1, 200)
 PATIENCE = 120
 
 
@@ -98,7 +97,7 @@ async def ready(port: int, server: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the server did not start")
 
 
-async def measure_all(release: Release, seconds: float) -> None:
+async def measure_all(release: Release, numbers: list[int], seconds: float) -> None:
     queries = (
         SyntheticQueries.load(release.folder / "synthetic_queries").tasks("validation").queries
     )
@@ -115,7 +114,7 @@ async def measure_all(release: Release, seconds: float) -> None:
         try:
             await ready(port, server)
             for path, asked in questions.items():
-                for clients in CLIENTS if asked else ():
+                for clients in numbers if asked else ():
                     print(await measure(port, path, asked, clients, seconds), flush=True)
         finally:
             server.terminate()
@@ -124,12 +123,13 @@ async def measure_all(release: Release, seconds: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 200])
     arguments = parser.parse_args()
     release = current(Path())
     if release is None:
         print("nothing is released here, so there is nothing to serve: `make run` first.")
         return
-    asyncio.run(measure_all(release, arguments.seconds))
+    asyncio.run(measure_all(release, arguments.clients, arguments.seconds))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def run(as_json: AsJson = False) -> None:
     before = current(root)
     refusal = None
     try:
-        release = publish(root)
+        with progress.status("publishing"):
+            release = publish(root)
         same = before is not None and before.name == release.name
         word = "unchanged, still" if same else "published"
         progress.print(f"✓ {'release':<18} {word} {release.name}")
