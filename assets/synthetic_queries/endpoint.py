@@ -82,6 +82,7 @@ class Endpoint(LanguageModel):
         self._over = threading.Event()
         self._quiet_until = 0.0
         self._answered = 0
+        self._refusals = 0
         self._in_vain = 0
 
     def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
@@ -102,6 +103,7 @@ class Endpoint(LanguageModel):
 
     def reused(self, answer: Answer) -> None:
         """Count a kept answer's cost."""
+        self._answered += 1
         self._budget.charge(answer.prompt_tokens + answer.answer_tokens)
 
     def _answer(self, request: Request) -> Answer | NoAnswer:
@@ -179,8 +181,8 @@ class Endpoint(LanguageModel):
     def _refused(self, error: APIStatusError, problem: str) -> NoAnswer:
         """Set one item aside, or end all where the settings must be wrong."""
         with self._lock:
-            self._in_vain += 1
-            hopeless = not self._answered and self._in_vain >= PATIENCE
+            self._refusals += 1
+            hopeless = not self._answered and self._refusals >= PATIENCE
         if error.status_code in WRONG_SETTINGS or error.code == "insufficient_quota" or hopeless:
             raise UserError(
                 f"params.yaml, synthetic_queries.openai: {self._params.base_url} refuses the model "

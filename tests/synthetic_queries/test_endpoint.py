@@ -249,6 +249,19 @@ def test_a_changed_item_is_asked_again_alone(tmp_path):
     ]
 
 
+def test_items_that_are_always_refused_do_not_stop_a_run_whose_other_answers_are_kept(tmp_path):
+    refused = [f"Film {n}\n" for n in range(8, 20)]
+
+    def filtered(number, prompt):
+        return (400, {}, ERROR) if any(title in prompt for title in refused) else None
+
+    with serving(fault=filtered) as server:
+        made, report = write(server, tmp_path, catalogue(20))
+        assert report["left_out"] == [{"kind": "written", "reason": "refused", "items": 12}]
+        assert write(server, tmp_path, catalogue(20)) == (made, report)
+        assert len(server.bodies) == 20 + 8 + 12
+
+
 def test_another_model_prompt_or_setting_is_asked_anew_and_the_way_back_is_free(tmp_path):
     with serving() as server:
         first = write(server, tmp_path, catalogue(3))
