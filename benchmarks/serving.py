@@ -1,7 +1,7 @@
 """Throughput and latency of `sidmill serve` on the current release, with 1 and with 200 clients.
 
-Run: python benchmarks/serving.py [--seconds 5] [--clients 1 200]. Each client asks its next question when it has the
-answer to the last. The clients take a share of the same cores.
+Run: python benchmarks/serving.py [--seconds 5] [--clients 1 200]. Each client asks its next
+question when it has the answer to the last. The clients take a share of the same cores.
 """
 
 from __future__ import annotations

@@ -56,6 +56,8 @@ def test_help_names_every_command_and_imports_nothing_heavy():
         "search",
         "recommend",
         "show",
+        "export",
+        "serve",
     ]
     assert all(f" {command} " in done.stdout for command in commands)
 
