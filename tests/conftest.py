@@ -21,6 +21,7 @@ USERS = 200
 
 # What a stage needs to be quick on so few items; everything else is the default of params.yaml.
 SMALL_PARAMS: dict[str, dict[str, object]] = {
+    "bi_encoder": {"head_hidden": 64, "train_batch": 64, "steps": 60, "check_every": 20},
     "codebooks": {"codebook_size": 16},
     "retriever": {
         "hidden": 32,

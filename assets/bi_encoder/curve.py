@@ -45,7 +45,7 @@ def write_curve(checks: Sequence[dict[str, float]], best_step: int, folder: Path
             right.tick_params(labelsize=8)
             lines = [*lines, *right.get_lines()]
         labels = [str(line.get_label()) for line in lines]
-        panel.legend(lines, labels, fontsize=7, frameon=False, loc="lower right")
+        panel.legend(lines, labels, fontsize=7, frameon=False, loc="lower left")
         panel.spines["top"].set_visible(False)
         panel.tick_params(labelsize=8)
     figure.savefig(folder / "training.png", dpi=120, metadata={"Software": None})

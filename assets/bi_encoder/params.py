@@ -11,7 +11,7 @@ class BiEncoderParams(Params):
     """What the encoder is made from, how it learns and how it is measured."""
 
     variant: Literal["content", "search", "recommendation", "multi_task"] = Field(
-        "content",
+        "multi_task",
         description="What it learns from: `content` is the base as it is; `search` (query, item) "
         "pairs, `recommendation` (item, co-occurring item) pairs, `multi_task` both.",
     )
@@ -62,11 +62,18 @@ class BiEncoderParams(Params):
         description="A mined item is less similar to the query than the right one by this share.",
     )
     train_batch: int = Field(
-        512, ge=2, description="Pairs of each task in a step, over all processes."
+        256, ge=2, description="Pairs of each task in a step, over all processes."
     )
-    steps: int = Field(1000, ge=1, description="Most steps.")
+    steps: int = Field(500, ge=1, description="Most steps.")
     learning_rate: float = Field(0.001, gt=0, description="Peak of the cosine schedule.")
     warmup_steps: int = Field(50, ge=0, description="Steps up to the peak.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's.")
-    check_every: int = Field(100, ge=1, description="Steps between two looks at validation.")
+    check_every: int = Field(50, ge=1, description="Steps between two looks at validation.")
     patience: int = Field(5, ge=1, description="Looks without a gain after which training ends.")
+    kept_share: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="How far the weights go from the base's to the trained ones: less keeps more "
+        "of what the base knows of queries unlike those it was trained on.",
+    )

@@ -110,6 +110,16 @@ def test_training_that_gains_nothing_keeps_the_base(trainable, tiny):
     np.testing.assert_allclose(BiEncoder.load(out).encode(["sea"]), base, atol=1e-6)
 
 
+def test_a_share_of_the_way_to_the_trained_weights_is_gone(trainable, tiny):
+    whole = weights_of(trained(trainable("whole", variant="search", trained="all", kept_share=1.0)))
+    part = weights_of(trained(trainable("part", variant="search", trained="all", kept_share=0.25)))
+    moved = 0.0
+    for name, start in base_weights(tiny).items():
+        np.testing.assert_allclose(part[name], start + 0.25 * (whole[name] - start), atol=1e-6)
+        moved = max(moved, float(np.abs(whole[name] - start).max()))
+    assert moved > 0.01
+
+
 def test_the_last_layers_alone_are_trained_or_all(trainable, tiny):
     base = base_weights(tiny)
 
@@ -175,7 +185,7 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(trainable):
 
 @pytest.mark.parametrize("layers", ["head", 1])
 def test_two_processes_end_as_one_does(trainable, layers):
-    settings = {"trained": layers, "variant": "search", "hard_negatives": 1}
+    settings = {"trained": layers, "variant": "search", "hard_negatives": 1, "kept_share": 1.0}
     one = trained(trainable("one", **settings))
     two = trained(trainable("two", **settings), processes=2)
     for name, values in weights_of(one).items():
