@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.semantic_ids.cheapest import list_by_path, list_by_sum
 from assets.semantic_ids.distances import (
     BLOCK,
     Floats,
@@ -15,9 +16,9 @@ from assets.semantic_ids.distances import (
     offsets_of,
     path_scores,
 )
+from assets.semantic_ids.occupancy import Occupancy
 from assets.semantic_ids.path import sid_keys
 from assets.semantic_ids.policy import Cost, Problem
-from assets.semantic_ids.search import Occupancy, list_by_path, list_by_sum
 
 Keys = NDArray[np.int64]
 

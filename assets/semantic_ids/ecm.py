@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.semantic_ids.cheapest import take_by_path, take_by_sum
 from assets.semantic_ids.distances import (
     BLOCK,
     code_products,
@@ -32,8 +33,8 @@ from assets.semantic_ids.distances import (
     path_scores,
 )
 from assets.semantic_ids.keeping import keep_first
+from assets.semantic_ids.occupancy import Occupancy
 from assets.semantic_ids.policy import Placement, Problem
-from assets.semantic_ids.search import Occupancy, take_by_path, take_by_sum
 
 if TYPE_CHECKING:
     from assets.semantic_ids.params import SemanticIdsParams

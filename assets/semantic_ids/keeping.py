@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.semantic_ids.occupancy import ROOT, Occupancy, seat
 from assets.semantic_ids.policy import Order, Problem
-from assets.semantic_ids.search import ROOT, Occupancy, seat
 from assets.stage import UserError
 
 _MOST = 2**62  # more seats than any catalogue has items

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from assets.semantic_ids.distances import BLOCK, Floats, code_products, offsets_of, path_scores
 from assets.semantic_ids.keeping import keep_first
 from assets.semantic_ids.policy import Placement, Problem
-from assets.semantic_ids.search import choose_in_rounds, walk_in_turn
+from assets.semantic_ids.walks import choose_in_rounds, walk_in_turn
 
 if TYPE_CHECKING:
     from assets.semantic_ids.params import SemanticIdsParams

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from assets.semantic_ids.assignment import assign
 from assets.semantic_ids.candidates import Candidates
 from assets.semantic_ids.keeping import check_room, occupancy_of
+from assets.semantic_ids.occupancy import Occupancy, seat
 from assets.semantic_ids.path import sid_keys
 from assets.semantic_ids.policy import Placement, Problem
-from assets.semantic_ids.search import Occupancy, seat
 
 if TYPE_CHECKING:
     from assets.semantic_ids.params import SemanticIdsParams

@@ -25,7 +25,7 @@ from assets.semantic_ids.distances import BLOCK, code_products, offsets_of, path
 from assets.semantic_ids.ecm import match_by_sum
 from assets.semantic_ids.keeping import keep_first
 from assets.semantic_ids.policy import Placement, Problem
-from assets.semantic_ids.search import walk_in_turn
+from assets.semantic_ids.walks import walk_in_turn
 
 if TYPE_CHECKING:
     from assets.semantic_ids.params import SemanticIdsParams

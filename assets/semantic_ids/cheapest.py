@@ -1,113 +1,29 @@
-"""Searches for a free SID: which are taken, the cheapest free one, the first one of a walk.
+"""The cheapest free SIDs of an item, found without trying them all.
 
-All that numba compiles for them stands in this one file: its cache on disk notices a change in the
-file of a function, but not in other files that the function calls.
-
-**Taken** SIDs are a trie of the prefixes in use, in one hash table. A node's count is the number
-of seats taken below it; a branch holds ``room`` seats, and when as many are taken no search need
-enter it::
-
-    sizes [2, 3], one item per SID, taken 00 01 02 11
-
-    root 4 of 6 ── 0: 3 of 3, full
-                └─ 1: 1 of 3 ── 1: 1 of 1, full
-
-**Cheapest**: combinations of an item's nearest codes are walked depth first, nearest codes first.
-A branch is left when the least that it can cost is no less than the best found so far.
-
-**Walk**: at each level the codes nearest to what is left are tried, nearest first; the first free
-SID is taken.
+Combinations of an item's nearest codes are walked depth first, nearest codes first. A branch is
+left when the least that it can cost is no less than the worst that is still wanted, or when it is
+full.
 
 Distances and scores of an item are one row, levels side by side; ``offsets`` (levels + 1,) says
-where each level begins, ``widths`` (levels,) how many codes are tried there, at most its size.
+where each level begins.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from assets.semantic_ids.compiled import compiled
+from assets.semantic_ids.occupancy import FULL, ROOT, Occupancy, child, take
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
-ROOT = 0
-UNUSED = -1  # a node of which no SID is taken yet; its children are unused too
-FULL = -2
 _FEW = 32  # up to so many codes an insertion beats a full sort
 
 
-class Occupancy(NamedTuple):
-    """The trie; a node is a slot of the table, slot 0 the root.
-
-    Attributes:
-        keys: (slots,) int64, parent node x stride + code + 1; 0 where a slot is empty.
-        counts: (slots,) int64, seats taken at or below a node.
-        rooms: (levels + 1,) int64, seats of a branch of each depth, the root first.
-        stride: More than the codes of any level.
-    """
-
-    keys: Ints
-    counts: Ints
-    rooms: Ints
-    stride: int
-
-
-@njit(cache=True)
-def _slot(occupancy: Occupancy, key: int) -> np.intp:
-    """Return the slot of a key, or the empty one where it belongs."""
-    mask = occupancy.keys.size - 1
-    mixed = key * np.int64(-7046029254386353131)
-    slot = (mixed ^ (mixed >> np.int64(29))) & mask
-    while occupancy.keys[slot] != 0 and occupancy.keys[slot] != key:
-        slot = (slot + 1) & mask
-    return slot
-
-
-@njit(cache=True)
-def child(occupancy: Occupancy, depth: int, node: int, code: int) -> Any:
-    """Return the node below ``node``, which is at ``depth``, or FULL, or UNUSED."""
-    if node == UNUSED:
-        return UNUSED
-    slot = _slot(occupancy, node * occupancy.stride + code + 1)
-    if occupancy.keys[slot] == 0:
-        return UNUSED
-    if occupancy.counts[slot] >= occupancy.rooms[depth + 1]:
-        return FULL
-    return slot
-
-
-@njit(cache=True)
-def take(occupancy: Occupancy, codes: Codes) -> bool:
-    """Take a seat of the (levels,) SID; return whether there was one."""
-    node = ROOT
-    for depth in range(codes.size):
-        node = child(occupancy, depth, node, codes[depth])
-        if node == FULL:
-            return False
-    node = ROOT
-    occupancy.counts[ROOT] += 1
-    for depth in range(codes.size):
-        key = node * occupancy.stride + codes[depth] + 1
-        node = _slot(occupancy, key)
-        occupancy.keys[node] = key
-        occupancy.counts[node] += 1
-    return True
-
-
-@njit(cache=True)
-def seat(occupancy: Occupancy, codes: Codes) -> NDArray[np.bool_]:
-    """Let the rows of (items, levels) take their SIDs in turn; return who found a seat."""
-    seated = np.zeros(codes.shape[0], np.bool_)
-    for row in range(codes.shape[0]):
-        seated[row] = take(occupancy, codes[row])
-    return seated
-
-
-@njit(cache=True)
+@compiled
 def nearest_codes(distances: Floats, width: int, nearest: Ints) -> None:
     """Write the ``width`` codes with the least distances, ascending, ties by code."""
     if width > _FEW:
@@ -125,7 +41,7 @@ def nearest_codes(distances: Floats, width: int, nearest: Ints) -> None:
         nearest[place] = code
 
 
-@njit(cache=True)
+@compiled
 def _sort(distances: Floats, order: Ints) -> None:
     """Merge sort of all codes; numpy's own takes seconds to compile."""
     size = distances.size
@@ -151,7 +67,7 @@ def _sort(distances: Floats, order: Ints) -> None:
         run *= 2
 
 
-@njit(cache=True)
+@compiled
 def cheapest_by_sum(
     distances: Floats,
     offsets: Ints,
@@ -206,7 +122,7 @@ def cheapest_by_sum(
         ranks[level] += 1
 
 
-@njit(cache=True)
+@compiled
 def cheapest_by_path(  # noqa: C901  one walk, compiled as a whole
     distances: Floats,
     scores: Floats,
@@ -284,7 +200,7 @@ def cheapest_by_path(  # noqa: C901  one walk, compiled as a whole
         ranks[level] = 0
 
 
-@njit(cache=True)
+@compiled
 def _listed(distances: Floats, offsets: Ints, widths: Ints, paths: Codes) -> Ints:
     """Return the nearest codes of each level, from its offset on."""
     lists = np.empty(distances.size, np.int64)
@@ -297,7 +213,7 @@ def _listed(distances: Floats, offsets: Ints, widths: Ints, paths: Codes) -> Int
     return lists
 
 
-@njit(cache=True)
+@compiled
 def _clear(costs: Floats, paths: Codes) -> None:
     for place in range(costs.size):
         costs[place] = np.inf
@@ -305,7 +221,7 @@ def _clear(costs: Floats, paths: Codes) -> None:
             paths[place, level] = -1
 
 
-@njit(cache=True)
+@compiled
 def _insert(
     cost: float, lists: Ints, ranks: Ints, offsets: Ints, costs: Floats, paths: Codes
 ) -> None:
@@ -321,7 +237,7 @@ def _insert(
         paths[place, level] = lists[offsets[level] + ranks[level]]
 
 
-@njit(cache=True)
+@compiled
 def _least_between(products: Floats, lists: Ints, offsets: Ints, widths: Ints) -> Floats:
     """Return, per level, the least that the products among it and the levels below can add."""
     levels = widths.size
@@ -338,13 +254,7 @@ def _least_between(products: Floats, lists: Ints, offsets: Ints, widths: Ints) -
     return sums
 
 
-@njit(cache=True)
-def _write(path: Codes, codes: Codes, row: int) -> None:
-    for level in range(path.size):
-        codes[row, level] = path[level]
-
-
-@njit(cache=True)
+@compiled
 def take_by_sum(
     distances: Floats,
     offsets: Ints,
@@ -364,11 +274,12 @@ def take_by_sum(
         cheapest_by_sum(distances[i], offsets, widths, occupancy, costs, paths)
         if costs[0] < np.inf:
             found[i] = take(occupancy, paths[0])
-            _write(paths[0], codes, rows[i])
+            for level in range(widths.size):
+                codes[rows[i], level] = paths[0, level]
     return found
 
 
-@njit(cache=True)
+@compiled
 def take_by_path(
     distances: Floats,
     scores: Floats,
@@ -392,162 +303,12 @@ def take_by_path(
         )
         if costs[0] < np.inf:
             found[i] = take(occupancy, paths[0])
-            _write(paths[0], codes, rows[i])
+            for level in range(widths.size):
+                codes[rows[i], level] = paths[0, level]
     return found
 
 
-@njit(cache=True)
-def walk_in_turn(
-    scores: Floats,
-    products: Floats,
-    offsets: Ints,
-    widths: Ints,
-    kept: int,
-    occupancy: Occupancy,
-    codes: Codes,
-    rows: Ints,
-) -> NDArray[np.bool_]:
-    """Walk for one item after the other, take what is found and write it into ``codes``.
-
-    Args:
-        scores: (rows, all codes), levels side by side; the least is tried first.
-        products: (all codes, all codes), what a code above adds to the scores of those below.
-        offsets: (levels + 1,), where each level begins.
-        widths: (levels,), codes to try per level, at most its size.
-        kept: How many of the first codes stay as they are.
-        occupancy: What is taken.
-        codes: (items, levels), changed in place.
-        rows: (rows,) rows of the items, in their turns.
-
-    Returns:
-        (rows,) who found a seat.
-    """
-    found = np.zeros(rows.size, np.bool_)
-    for i in range(rows.size):
-        path = codes[rows[i]].copy()
-        if _walk(scores[i], products, offsets, widths, kept, occupancy, path):
-            found[i] = take(occupancy, path)
-            _write(path, codes, rows[i])
-    return found
-
-
-@njit(cache=True)
-def _walk(  # noqa: C901  one walk, compiled as a whole
-    scores: Floats,
-    products: Floats,
-    offsets: Ints,
-    widths: Ints,
-    kept: int,
-    occupancy: Occupancy,
-    path: Codes,
-) -> bool:
-    levels = widths.size
-    nodes = np.full(levels + 1, ROOT, np.int64)
-    for level in range(kept):
-        nodes[level + 1] = child(occupancy, level, nodes[level], path[level])
-        if nodes[level + 1] == FULL:
-            return False
-    orders = np.empty(scores.size, np.int64)  # the nearest codes of each level from its offset
-    ranks = np.full(levels, -1, np.int64)  # -1: the level was not entered yet
-    level = kept
-    while level >= kept:
-        if ranks[level] < 0:
-            left = np.empty(offsets[level + 1] - offsets[level])
-            for code in range(left.size):
-                left[code] = scores[offsets[level] + code]
-                for above in range(level):
-                    left[code] += products[offsets[above] + path[above], offsets[level] + code]
-            if level == levels - 1:
-                path[level] = _nearest_free(left, widths[level], occupancy, nodes[level], level)
-                if path[level] >= 0:
-                    return True
-                level -= 1
-                continue
-            own = slice(offsets[level], offsets[level + 1])
-            nearest_codes(left, widths[level], orders[own])
-        ranks[level] += 1
-        if ranks[level] == widths[level]:
-            ranks[level] = -1
-            level -= 1
-            continue
-        path[level] = orders[offsets[level] + ranks[level]]
-        nodes[level + 1] = child(occupancy, level, nodes[level], path[level])
-        if nodes[level + 1] != FULL:
-            level += 1
-    return False
-
-
-@njit(cache=True)
-def _nearest_free(scores: Floats, width: int, occupancy: Occupancy, node: int, level: int) -> int:
-    """Return the free code below a node with the least score; -1 if ``width`` others are nearer."""
-    best = -1
-    for code in range(scores.size):
-        if (best < 0 or scores[code] < scores[best]) and (
-            child(occupancy, level, node, code) != FULL
-        ):
-            best = code
-    if best < 0:
-        return -1
-    nearer = 0
-    for code in range(scores.size):
-        if scores[code] < scores[best] or (scores[code] == scores[best] and code < best):
-            nearer += 1
-    return best if nearer < width else -1
-
-
-@njit(cache=True)
-def choose_in_rounds(
-    choices: Codes, occupancy: Occupancy, codes: Codes, rows: Ints
-) -> NDArray[np.bool_]:
-    """Seat items in their own prefix, round by round, written into ``codes``.
-
-    In a round every item asks for its first choice that had room when the round began, and they
-    are seated in turn while there is room. Who is seated never moves again.
-
-    Args:
-        choices: (rows, choices) last codes in order of preference.
-        occupancy: What is taken.
-        codes: (items, levels), changed in place.
-        rows: (rows,) rows of the items, in their turns.
-
-    Returns:
-        (rows,) who found a seat.
-    """
-    found = np.zeros(rows.size, np.bool_)
-    last = codes.shape[1] - 1
-    path = np.empty(last + 1, np.int32)
-    nodes = np.empty(rows.size, np.int64)
-    asks = np.zeros(rows.size, np.int64)
-    waiting = np.arange(rows.size)
-    while waiting.size > 0:
-        for i in waiting:
-            nodes[i] = ROOT
-            for level in range(last):
-                nodes[i] = child(occupancy, level, nodes[i], codes[rows[i], level])
-            if nodes[i] == FULL:
-                asks[i] = choices.shape[1]
-            while asks[i] < choices.shape[1] and (
-                child(occupancy, last, nodes[i], choices[i, asks[i]]) == FULL
-            ):
-                asks[i] += 1
-        again = 0
-        for i in waiting:
-            if asks[i] == choices.shape[1]:
-                continue
-            for level in range(last):
-                path[level] = codes[rows[i], level]
-            path[last] = choices[i, asks[i]]
-            if take(occupancy, path):
-                found[i] = True
-                codes[rows[i], last] = path[last]
-            else:
-                waiting[again] = i
-                again += 1
-        waiting = waiting[:again]
-    return found
-
-
-@njit(cache=True)
+@compiled
 def list_by_sum(
     distances: Floats,
     offsets: Ints,
@@ -561,7 +322,7 @@ def list_by_sum(
         cheapest_by_sum(distances[i], offsets, widths, occupancy, costs[i], paths[i])
 
 
-@njit(cache=True)
+@compiled
 def list_by_path(
     distances: Floats,
     scores: Floats,
