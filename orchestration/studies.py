@@ -175,10 +175,10 @@ def home(root: Path, name: str) -> Path:
 
 
 def jobs(study: Study, name: str, pipeline: Pipeline) -> list[Job]:
-    """Return all experiments of a study, those of one variant together."""
+    """Return all experiments of a study, the first seed of every variant before the second."""
     order = list(pipeline.stages)
     found = []
-    for variant, seed in itertools.product(study.plan(), study.seeds):
+    for seed, variant in itertools.product(study.seeds, study.plan()):
         overrides = variant.overrides | {f"{section}.seed": seed for section in study.seeded}
         ordered = sorted(overrides.items(), key=lambda item: order.index(item[0].split(".")[0]))
         word = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{name}-{variant.name}-s{seed}")

@@ -7,11 +7,12 @@ import subprocess
 
 import pytest
 import yaml
+from conftest import ROOT
 
 from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
 from orchestration.experiments import fetch, references
-from orchestration.studies import jobs, load_study, records
+from orchestration.studies import jobs, load_study, records, studies
 from orchestration.study_run import run_study
 from orchestration.study_table import study_table, write_study
 
@@ -228,6 +229,18 @@ def test_a_study_says_what_is_missing_before_it_starts(toy):
     (root / "toy.py").rename(root / "other.py")
     with pytest.raises(UserError, match=r"not committed: toy\.py\."):
         run(root)
+
+
+def test_the_studies_of_the_house_name_params_that_exist():
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name in studies(ROOT):
+        for variant in load_study(ROOT, name, Pipeline.load(ROOT)).plan():
+            for key in variant.overrides:
+                section, *rest = key.split(".")
+                value = params[section]
+                for part in rest:
+                    assert part in value, f"{name}: {variant.name}: {key}"
+                    value = value[part]
 
 
 def test_without_git_a_study_says_how_to_begin(shop):
