@@ -19,7 +19,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"count": _count, "share": _share, "decimal": _decimal}
+    found.filters |= {"count": _count, "share": _share, "decimal": _fixed, "fixed": _fixed}
     return found
 
 
@@ -31,5 +31,5 @@ def _share(value: Any) -> str:
     return f"{value:.1%}" if isinstance(value, int | float) else "n/a"
 
 
-def _decimal(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, int | float) else "n/a"
+def _fixed(value: Any, digits: int = 4) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else "n/a"

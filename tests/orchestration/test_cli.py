@@ -92,7 +92,15 @@ def test_a_folder_inside_the_project_will_do(released, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [("search", "robots"), ("recommend", "--items", "1"), ("show", "1"), ("rollback",)]
+    "words",
+    [
+        ("search", "robots"),
+        ("recommend", "--items", "1"),
+        ("show", "1"),
+        ("rollback",),
+        ("export",),
+        ("serve", "--port", "18000"),
+    ],
 )
 def test_without_a_release_a_sentence_says_so(shop, monkeypatch, capsys, words):
     monkeypatch.chdir(shop.root)
@@ -243,14 +251,15 @@ def test_text_from_data_cannot_steer_the_terminal():
     assert cell("\x1b[31mred\nline [bold]").plain == " [31mred line [bold]"
 
 
-def test_a_taken_port_is_a_sentence(released, capsys):
+@pytest.mark.parametrize("command", ["ui", "serve"])
+def test_a_taken_port_is_a_sentence(released, capsys, command):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        code, _, err = sidmill(capsys, "ui", "--port", str(port))
+        code, _, err = sidmill(capsys, command, "--port", str(port))
     assert code == 1
-    assert f"port {port} is taken: try `sidmill ui --port {port + 1}`" in err
+    assert f"port {port} is taken: try `sidmill {command} --port {port + 1}`" in err
 
 
 def test_stopping_a_run_stops_the_stage_too(shop):

@@ -17,6 +17,7 @@ from orchestration.dvc_pipeline import Pipeline
 from orchestration.lineage import draw
 from orchestration.releases import current, publish
 from orchestration.report_page import PARTS, write_page
+from orchestration.stage_assets import release_metadata
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -130,6 +131,15 @@ def test_the_encoders_gain_and_curve_are_shown_where_it_was_trained(released):
     assert "over 100 steps, from 0.6000 (dashed) to 0.7200 at best" in page.text
 
 
+def test_queries_of_a_language_model_stand_beside_those_of_rules(released):
+    file = current(released).folder / "synthetic_queries" / "report.json"
+    row = {"item_id": "1", "document": "A film. 1999", "written": MARKUP, "paraphrases": "other"}
+    report = json.loads(file.read_text()) | {"side_by_side": [row | {"attributes": "film 90s"}]}
+    file.write_text(json.dumps(report))
+    text = _page(released).text
+    assert all(words in text for words in ("A film. 1999", MARKUP, "other", "film 90s"))
+
+
 @pytest.mark.parametrize("part", ["interactions", "synthetic_queries", "metrics", "retriever"])
 def test_what_a_release_lacks_is_left_out_with_a_line(released, part):
     shutil.rmtree(current(released).folder / part)
@@ -146,6 +156,7 @@ def test_a_publication_makes_the_page_and_an_unchanged_one_leaves_it(shop):
     assert release.name in page.text
     assert "Left out: the retriever has learnt nothing." in page.text
     assert not file.stat().st_mode & 0o222
+    assert release_metadata(release)["report"].path == str(file)
     before = file.stat()
     assert publish(shop.root).name == release.name
     assert (file.stat().st_ino, file.stat().st_mtime) == (before.st_ino, before.st_mtime)
