@@ -31,7 +31,7 @@ class ResidualLFQParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(60, ge=0, description="Passes over the vectors.")
+    epochs: int = Field(20, ge=0, description="Passes over the vectors.")
     batch_size: int = Field(1024, ge=2, description="Vectors per step.")
     learning_rate: float = Field(0.002, gt=0, description="Of AdamW, at the start of a cosine.")
     entropy_weight: float = Field(0.02, ge=0, description="Weight of the entropy term.")

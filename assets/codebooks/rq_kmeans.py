@@ -74,12 +74,14 @@ class RQKMeans(ResidualQuantizer):
                 seed=params.seed + level,
                 device=device,
             )
+            codebooks.append(codebook)
+            if not by_direction and level + 1 == params.levels:
+                break
             codes = nearest(codebook)(points)
             if by_direction:
                 directions.append(codebook)
-                codebook = _means(residuals, codes, size)
-            residuals = residuals - codebook[codes]
-            codebooks.append(codebook)
+                codebooks[-1] = _means(residuals, codes, size)
+            residuals = residuals - codebooks[-1][codes]
         return cls(codebooks, directions)
 
     def encode(self, vectors: Vectors) -> Codes:

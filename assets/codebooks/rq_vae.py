@@ -38,12 +38,12 @@ class RQVAEParams(BaseModel):
         (256, 256), description="Widths of the encoder's hidden layers; the decoder mirrors them."
     )
     latent_dim: int = Field(64, ge=1, description="Length of a latent vector.")
-    epochs: int = Field(100, ge=1, description="Passes over the vectors.")
+    epochs: int = Field(80, ge=1, description="Passes over the vectors.")
     plain_epochs: int = Field(
-        10, ge=0, description="Passes before those in which nothing is quantised."
+        20, ge=0, description="Passes before those in which nothing is quantised."
     )
-    batch_size: int = Field(1024, ge=2, description="Vectors per step.")
-    learning_rate: float = Field(0.002, gt=0, description="Of AdamW, at the top of the schedule.")
+    batch_size: int = Field(256, ge=2, description="Vectors per step.")
+    learning_rate: float = Field(0.001, gt=0, description="Of AdamW, at the top of the schedule.")
     weight_decay: float = Field(1e-4, ge=0, description="Of the two networks.")
     warmup: float = Field(
         0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
@@ -52,7 +52,7 @@ class RQVAEParams(BaseModel):
     codebook_weight: float = Field(0.5, ge=0, description="b: pulls codes to their latents.")
     kmeans_start: bool = Field(True, description="Codes start from k-means of the latents.")
     sinkhorn: bool = Field(
-        True, description="Training assigns codes in equal numbers; what is trained, by distance."
+        False, description="Training assigns codes in equal numbers; what is trained, by distance."
     )
     sinkhorn_sharpness: float = Field(
         10.0, gt=0, description="Factor of the standardised distances (FORGE's epsilon)."

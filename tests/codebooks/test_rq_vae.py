@@ -39,7 +39,7 @@ def test_what_was_trained_in_torch_is_what_works_in_numpy() -> None:
     "knobs",
     [
         pytest.param({}, id="as it is"),
-        pytest.param({"sinkhorn": False}, id="nearest codes in training"),
+        pytest.param({"sinkhorn": True}, id="sinkhorn"),
         pytest.param({"ema": 0.9}, id="moving means"),
         pytest.param({"shared_codebook": True}, id="shared codebook"),
         pytest.param({"hidden": []}, id="linear"),
