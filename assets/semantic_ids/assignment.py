@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.candidates import Candidates, Keys
-from assets.semantic_ids.distances import Floats
-from assets.semantic_ids.paths import FREE, Lists, augment
-
-_FIRST = 8  # candidates of an item to begin with
-_GROWTH = 4
+from assets.semantic_ids.distances import (
+    Floats,
+    code_products,
+    greedy_distances,
+    offsets_of,
+    path_scores,
+)
+from assets.semantic_ids.occupancy import Occupancy
+from assets.semantic_ids.paths import Book, Wishes, augment, empty_book, with_more_room
+from assets.semantic_ids.policy import Cost, Problem
 
 
 @dataclass(frozen=True)
@@ -20,74 +24,79 @@ class Assignment:
     """Who got what.
 
     Attributes:
-        keys: (rows,) number of the SID, -1 for who got none.
-        costs: (rows,) what it costs, 0 for who got none.
-        bound: No assignment of all rows costs less in sum, leaving included.
+        keys: (rows,) number of the SID as of ``sid_keys``, -1 for who got none.
+        cost: Sum of what it costs, leaving included.
+        bound: No assignment costs less.
     """
 
-    keys: Keys
-    costs: Floats
+    keys: NDArray[np.int64]
+    cost: float
     bound: float
 
 
-def assign(candidates: Candidates, rows: NDArray[np.intp], leaving: float = np.inf) -> Assignment:
-    """Give each item a SID of its own so that the sum of costs is least.
+def assign(
+    problem: Problem,
+    rows: NDArray[np.intp],
+    cost: Cost,
+    occupancy: Occupancy,
+    *,
+    kept: int = 0,
+    may_leave: bool = False,
+) -> Assignment:
+    """Give each item a free SID of its own so that the sum of costs is least.
 
     Args:
-        candidates: What is free and what it costs.
-        rows: Rows of the items.
-        leaving: What it costs to get nothing; infinite where everybody must get a SID.
+        problem: The items.
+        rows: Which of them.
+        cost: What a SID costs; see :mod:`assets.semantic_ids.ecm`.
+        occupancy: What is taken.
+        kept: How many of the first raw codes an item keeps.
+        may_leave: Whether an item may get nothing where there is no room for all: as few items as
+            possible do.
     """
-    count = len(rows)
-    if not count:
-        return Assignment(np.empty(0, np.int64), np.empty(0), 0.0)
-    starts, lengths = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    ends = np.zeros(count)
-    keys, costs = np.empty(0, np.int64), np.empty(0)
-    known, prices, holders = np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
-    held = np.full(count, FREE)
-    short = np.arange(count)
-    while len(short):
-        # the lists that were too short go behind the others, longer, with the same entries first
-        for length in np.unique(lengths[short]):
-            grown = short[lengths[short] == length]
-            wanted = max(_FIRST, int(length) * _GROWTH)
-            new_keys, new_costs = candidates.of(rows[grown], wanted)
-            real = np.isfinite(new_costs)
-            holding = held[grown] >= 0
-            places = held[grown] - starts[grown]
-            lengths[grown] = real.sum(axis=1)
-            starts[grown] = len(keys) + np.cumsum(lengths[grown]) - lengths[grown]
-            held[grown[holding]] = (starts[grown] + places)[holding]
-            ends[grown] = np.where(real[:, -1], new_costs[:, -1], np.inf)
-            keys = np.concatenate([keys, new_keys[real]])
-            costs = np.concatenate([costs, new_costs[real]])
-        numbered, columns = np.unique(keys, return_inverse=True)
-        old = np.searchsorted(numbered, known)
-        carried, kept = np.zeros(len(numbered)), np.full(len(numbered), FREE)
-        carried[old], kept[old] = prices, holders
-        known, prices, holders = numbered, carried, kept
-        lists = Lists(starts, lengths, ends, columns, costs)
-        short = np.unique(
-            augment(np.flatnonzero(held == FREE), lists, leaving, prices, holders, held)
-        )
-    placed = held >= 0
-    got_keys, got_costs = np.full(count, -1), np.zeros(count)
-    got_keys[placed], got_costs[placed] = keys[held[placed]], costs[held[placed]]
-    return Assignment(got_keys, got_costs, lower_bound(lists, prices, leaving))
+    if not len(rows):
+        return Assignment(np.empty(0, np.int64), 0.0, 0.0)
+    by_path = cost == "true_residual"
+    wishes = Wishes(
+        distances=greedy_distances(problem, rows),
+        scores=path_scores(problem, rows) if by_path else np.empty((len(rows), 0)),
+        products=code_products(problem) if by_path else np.empty((0, 0)),
+        offsets=offsets_of(problem.sizes),
+        kept=kept,
+        raw=problem.raw_codes[rows],
+        occupancy=occupancy,
+        leaving=_more_than_all(problem, rows) if may_leave else np.inf,
+    )
+    book, sources = empty_book(len(rows)), np.arange(len(rows))
+    while len(sources):
+        sources = sources[augment(sources, book, wishes) :]
+        if len(sources):
+            book = with_more_room(book)
+    placed = book.held >= 0
+    keys = np.full(len(rows), -1)
+    keys[placed] = book.keys[book.columns[book.held[placed]]]
+    total = float(book.costs[book.held[placed]].sum())
+    if may_leave:
+        total += wishes.leaving * float((~placed).sum())
+    return Assignment(keys, total, lower_bound(book, wishes.leaving))
 
 
-def lower_bound(lists: Lists, prices: Floats, leaving: float) -> float:
+def lower_bound(book: Book, leaving: float) -> float:
     """Return what the prices prove: Σ_rows min(cost + price) − Σ prices, for prices >= 0.
 
     Whatever a row gets in any assignment, it costs at least its minimum less the column's price,
-    and no price counts twice. What lies beyond a list has price 0 and costs at least its end.
+    and no price counts twice. What lies beyond a list has price 0 or is dearer than its end.
     """
-    least = np.minimum(lists.ends, leaving)
-    entries = np.repeat(np.arange(len(least)), lists.lengths)
-    within = np.arange(len(entries)) - np.repeat(
-        np.cumsum(lists.lengths) - lists.lengths, lists.lengths
-    )
-    places = lists.starts[entries] + within
-    np.minimum.at(least, entries, lists.costs[places] + prices[lists.columns[places]])
-    return float(least.sum() - prices.sum())
+    least: Floats = np.minimum(book.ends, leaving)
+    row = np.repeat(np.arange(len(least)), book.lengths)
+    first = np.repeat(np.cumsum(book.lengths) - book.lengths, book.lengths)
+    entry = book.starts[row] + np.arange(len(row)) - first
+    np.minimum.at(least, row, book.costs[entry] + book.prices[book.columns[entry]])
+    return float(least.sum() - book.prices.sum())
+
+
+def _more_than_all(problem: Problem, rows: NDArray[np.intp]) -> float:
+    """Return more than what any number of items could save if one more got nothing."""
+    longest = np.linalg.norm(problem.latent[rows], axis=1).max()
+    reach = longest + sum(np.linalg.norm(book, axis=1).max() for book in problem.codebooks)
+    return float(2 * (1 + len(rows)) * len(problem.sizes) * (1 + reach) ** 2)

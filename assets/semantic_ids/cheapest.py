@@ -68,14 +68,14 @@ def _sort(distances: Floats, order: Ints) -> None:
 
 
 @compiled
-def cheapest_by_sum(
+def cheapest_by_sum(  # noqa: C901  one walk, compiled as a whole
     distances: Floats,
     offsets: Ints,
     widths: Ints,
     occupancy: Occupancy,
     costs: Floats,
     paths: Codes,
-) -> None:
+) -> float:
     """Write the free SIDs with the least sums of distances, ascending.
 
     Sums run from the first level to the last, and rounding keeps their order, so that a bound is
@@ -89,6 +89,9 @@ def cheapest_by_sum(
         occupancy: What is taken.
         costs: (wanted,), written; infinite where nothing more is free.
         paths: (wanted, levels), written; -1 where nothing more is free.
+
+    Returns:
+        What any combination with a code beyond the nearest costs at least.
     """
     levels = widths.size
     lists = _listed(distances, offsets, widths, paths)
@@ -120,6 +123,15 @@ def cheapest_by_sum(
         if node != FULL:
             _insert(bound, lists, ranks, offsets, costs, paths)
         ranks[level] += 1
+    beyond = np.inf
+    for wide in range(levels):
+        if 0 < widths[wide] < offsets[wide + 1] - offsets[wide]:
+            bound = 0.0
+            for level in range(levels):
+                rank = widths[wide] - 1 if level == wide else 0
+                bound += distances[offsets[level] + lists[offsets[level] + rank]]
+            beyond = min(beyond, bound)
+    return beyond
 
 
 @compiled
@@ -306,35 +318,3 @@ def take_by_path(
             for level in range(widths.size):
                 codes[rows[i], level] = paths[0, level]
     return found
-
-
-@compiled
-def list_by_sum(
-    distances: Floats,
-    offsets: Ints,
-    widths: Ints,
-    occupancy: Occupancy,
-    costs: Floats,
-    paths: Codes,
-) -> None:
-    """Write :func:`cheapest_by_sum` of all items: (rows, wanted) and (rows, wanted, levels)."""
-    for i in range(distances.shape[0]):
-        cheapest_by_sum(distances[i], offsets, widths, occupancy, costs[i], paths[i])
-
-
-@compiled
-def list_by_path(
-    distances: Floats,
-    scores: Floats,
-    products: Floats,
-    offsets: Ints,
-    widths: Ints,
-    occupancy: Occupancy,
-    costs: Floats,
-    paths: Codes,
-) -> None:
-    """Write :func:`cheapest_by_path` of all items: (rows, wanted) and (rows, wanted, levels)."""
-    for i in range(distances.shape[0]):
-        cheapest_by_path(
-            distances[i], scores[i], products, offsets, widths, occupancy, costs[i], paths[i]
-        )

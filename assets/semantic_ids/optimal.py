@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.semantic_ids.assignment import assign
-from assets.semantic_ids.candidates import Candidates
 from assets.semantic_ids.keeping import check_room, occupancy_of
 from assets.semantic_ids.occupancy import Occupancy, seat
 from assets.semantic_ids.path import sid_keys
@@ -42,9 +41,9 @@ class Optimal:
         """
         occupancy, rows = keep_unconflicted(problem)
         codes = problem.raw_codes.copy()
-        assignment = assign(Candidates(problem, self._cost, occupancy), rows)
+        assignment = assign(problem, rows, self._cost, occupancy)
         codes[rows] = codes_of(assignment.keys, problem.sizes)
-        gap = float(assignment.costs.sum()) - assignment.bound
+        gap = assignment.cost - assignment.bound
         return Placement(codes, problem.sizes, {"assignment_gap": gap})
 
 

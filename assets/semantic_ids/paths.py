@@ -1,14 +1,13 @@
-"""Least-cost assignment by shortest augmenting paths over lists of candidates.
+"""Least-cost assignment by shortest augmenting paths over lists that grow where they must.
 
-Every column has a price, 0 while nobody holds it; a row wants the column with the least cost plus
-price. Rows come one at a time; each finds the cheapest chain of changes that ends at a free column
-(Dijkstra over reduced costs), and prices rise just so much that all hold what they want (the
-method of Jonker and Volgenant, 1987). A row's list ends at a cost that everything beyond it has at
-least; where a chain might be cheaper beyond it, the row's list is reported as short, and the chain
-waits until it was grown. So what is found is the least over all columns, listed or not.
+Every column (a free SID) has a price, 0 while nobody holds it; a row (an item) wants the column
+with the least cost plus price. Rows come one at a time; each finds the cheapest chain of changes
+that ends at a free column (Dijkstra over reduced costs), and prices rise just so much that all hold
+what they want (Jonker and Volgenant, 1987).
 
-All of this file is compiled by numba and calls nothing outside of it (its cache on disk notices
-changes in a function's own file only).
+A row knows only its cheapest columns. Everything beyond its list costs at least what the list's end
+costs, so the end stands in the queue too, and when it comes first the list is doubled. What is
+found is therefore the least over all columns, listed or not.
 """
 
 from __future__ import annotations
@@ -16,164 +15,319 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from assets.semantic_ids.cheapest import cheapest_by_path, cheapest_by_sum
+from assets.semantic_ids.compiled import compiled
+from assets.semantic_ids.occupancy import Occupancy
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
 
 FREE = -1  # column: nobody holds it; row: it holds nothing yet
 OUT = -2  # row: it holds nothing and left for good
+_FIRST = 8  # columns of a row's list to begin with
+_ENTRIES, _COLUMNS, _QUEUED = 0, 1, 2
 
 
-class Lists(NamedTuple):
-    """What rows may hold: row i the entries from ``starts[i]``, ``lengths[i]`` of them.
+class Wishes(NamedTuple):
+    """What columns cost rows; see :mod:`assets.semantic_ids.cheapest`.
 
     Attributes:
-        starts: (rows,).
+        distances: (rows, all codes).
+        scores: (rows, all codes), or (rows, 0) where costs are sums of distances.
+        products: (all codes, all codes), or (0, 0).
+        offsets: (levels + 1,).
+        kept: How many of the first codes a row keeps.
+        raw: (rows, levels).
+        occupancy: What is taken.
+        leaving: What it costs a row to get nothing; infinite if it must get a column.
+    """
+
+    distances: Floats
+    scores: Floats
+    products: Floats
+    offsets: Ints
+    kept: int
+    raw: Codes
+    occupancy: Occupancy
+    leaving: float
+
+
+class Book(NamedTuple):
+    """Lists of the rows, prices and holders of the columns, and scratch for the search.
+
+    Attributes:
+        starts: (rows,) first entry of each list.
         lengths: (rows,).
         ends: (rows,) what columns beyond the list cost at least; infinite if there are none.
-        columns: (entries,).
-        costs: (entries,).
+        held: (rows,) the entry that each row holds, or FREE, or OUT.
+        columns: (room for entries,).
+        costs: (room for entries,).
+        keys: (room for columns,) number of each column's SID.
+        prices: (room for columns,).
+        holders: (room for columns,) the row that holds each, or FREE.
+        table: (slots,) hash table from number to column; FREE where empty.
+        distances: (room for columns,) scratch: from the source.
+        settled: (room for columns,) scratch.
+        through: (room for columns,) scratch: the entry by which it was reached.
+        reached: (room for columns,) scratch: the row that reached it.
+        counts: (3,) entries and columns in use, length of the queue.
+        queue_keys: (room for the queue,) a heap.
+        queue_nodes: (room for the queue,) columns, and rows' ends as -1 - row.
     """
 
     starts: Ints
     lengths: Ints
     ends: Floats
+    held: Ints
     columns: Ints
     costs: Floats
+    keys: Ints
+    prices: Floats
+    holders: Ints
+    table: Ints
+    distances: Floats
+    settled: NDArray[np.bool_]
+    through: Ints
+    reached: Ints
+    counts: Ints
+    queue_keys: Floats
+    queue_nodes: Ints
 
 
-@njit(cache=True)
-def augment(  # noqa: C901, PLR0912, PLR0915  one search, compiled as a whole
-    sources: Ints, lists: Lists, leaving: float, prices: Floats, holders: Ints, held: Ints
-) -> Ints:
+def empty_book(rows: int) -> Book:
+    """Return a book without entries, with room for some."""
+    room = 4 * _FIRST * rows + 1024
+    slots = 1 << (2 * room).bit_length()
+    return Book(
+        starts=np.zeros(rows, np.int64),
+        lengths=np.zeros(rows, np.int64),
+        ends=np.zeros(rows),
+        held=np.full(rows, FREE),
+        columns=np.empty(room, np.int64),
+        costs=np.empty(room),
+        keys=np.empty(room, np.int64),
+        prices=np.zeros(room),
+        holders=np.full(room, FREE),
+        table=np.full(slots, FREE),
+        distances=np.full(room, np.inf),
+        settled=np.zeros(room, np.bool_),
+        through=np.empty(room, np.int64),
+        reached=np.empty(room, np.int64),
+        counts=np.zeros(3, np.int64),
+        queue_keys=np.empty(room),
+        queue_nodes=np.empty(room, np.int64),
+    )
+
+
+def with_more_room(book: Book) -> Book:
+    """Return a copy with twice the room."""
+    room = 2 * len(book.columns)
+    larger = {"table": np.full(2 * len(book.table), FREE)}
+    for name in ("columns", "costs", "keys", "prices", "holders", "through", "reached"):
+        old = getattr(book, name)
+        larger[name] = np.zeros(room, old.dtype)
+        larger[name][: len(old)] = old
+    larger["holders"][len(book.holders) :] = FREE
+    larger["distances"], larger["settled"] = np.full(room, np.inf), np.zeros(room, np.bool_)
+    larger["queue_keys"], larger["queue_nodes"] = np.empty(room), np.empty(room, np.int64)
+    grown = book._replace(**larger)
+    _renumber(grown)
+    return grown
+
+
+@compiled
+def _slot(book: Book, key: int) -> np.intp:
+    mask = book.table.size - 1
+    mixed = key * np.int64(-7046029254386353131)
+    slot = (mixed ^ (mixed >> np.int64(29))) & mask
+    while book.table[slot] != FREE and book.keys[book.table[slot]] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@compiled
+def _renumber(book: Book) -> None:
+    for column in range(book.counts[_COLUMNS]):
+        book.table[_slot(book, book.keys[column])] = column
+
+
+@compiled
+def _grow(book: Book, wishes: Wishes, row: int) -> bool:
+    """Double a row's list, as new entries; return False if there is no room."""
+    levels = wishes.offsets.size - 1
+    wanted = max(_FIRST, 2 * book.lengths[row])
+    if max(book.counts[_ENTRIES], book.counts[_COLUMNS]) + wanted > book.columns.size:
+        return False
+    costs, paths = np.empty(wanted), np.empty((wanted, levels), np.int32)
+    widths = np.empty(levels, np.int64)
+    for level in range(levels):
+        widths[level] = wishes.offsets[level + 1] - wishes.offsets[level]
+    own = wishes.distances[row]
+    if wishes.products.size > 0:
+        _keep(widths, paths, wishes, row)
+        cheapest_by_path(
+            own,
+            wishes.scores[row],
+            wishes.products,
+            wishes.offsets,
+            widths,
+            wishes.occupancy,
+            costs,
+            paths,
+        )
+    else:
+        few = np.minimum(widths, 16 if wanted <= 16 else 32)
+        _keep(few, paths, wishes, row)
+        beyond = cheapest_by_sum(own, wishes.offsets, few, wishes.occupancy, costs, paths)
+        if costs[-1] >= beyond or costs[-1] == np.inf:
+            _keep(widths, paths, wishes, row)
+            cheapest_by_sum(own, wishes.offsets, widths, wishes.occupancy, costs, paths)
+    start = book.counts[_ENTRIES]
+    length = 0
+    while length < wanted and costs[length] < np.inf:
+        key = np.int64(0)
+        for level in range(levels):
+            size = wishes.offsets[level + 1] - wishes.offsets[level]
+            key = key * size + paths[length, level]
+        slot = _slot(book, key)
+        if book.table[slot] == FREE:
+            book.table[slot] = book.counts[_COLUMNS]
+            book.keys[book.counts[_COLUMNS]] = key
+            book.counts[_COLUMNS] += 1
+        book.columns[start + length] = book.table[slot]
+        book.costs[start + length] = costs[length]
+        length += 1
+    book.counts[_ENTRIES] += length
+    book.starts[row], book.lengths[row] = start, length
+    book.ends[row] = costs[wanted - 1]
+    return True
+
+
+@compiled
+def _keep(widths: Ints, paths: Codes, wishes: Wishes, row: int) -> None:
+    for level in range(wishes.kept):
+        widths[level] = 0
+        paths[0, level] = wishes.raw[row, level]
+
+
+@compiled
+def augment(sources: Ints, book: Book, wishes: Wishes) -> int:
     """Let rows find columns, one after the other.
 
     Args:
         sources: (new rows,).
-        lists: What rows may hold.
-        leaving: What it costs a row to get nothing; infinite if it must get a column.
-        prices: (columns,), changed in place.
-        holders: (columns,) the row that holds each, changed in place.
-        held: (rows,) the entry that each holds, or FREE, or OUT; changed in place.
+        book: Changed in place.
+        wishes: What columns cost.
 
     Returns:
-        Rows whose lists are too short; ``held`` of their sources stays FREE.
+        How many of the sources are done; fewer than all if the book needs more room.
     """
-    distances = np.full(prices.size, np.inf)
-    settled = np.zeros(prices.size, np.bool_)
-    through = np.empty(prices.size, np.int64)  # the entry by which a column was reached
-    reached = np.empty(prices.size, np.int64)  # the row that reached it
-    touched = np.empty(prices.size, np.int64)
-    keys, nodes = np.empty(1024), np.empty(1024, np.int64)  # heap
-    short = np.empty(held.size, np.int64)
-    shorts = 0
-    for source in sources:
-        row, distance = source, 0.0
-        first, last = lists.starts[row], lists.starts[row] + lists.lengths[row]
-        want = lists.ends[row]
-        for entry in range(first, last):
-            want = min(want, lists.costs[entry] + prices[lists.columns[entry]])
-        want = min(want, leaving)
-        touches = size = 0
-        least_out, out_row = np.inf, FREE
-        least_short, short_row = np.inf, FREE
-        end = FREE
-        while True:
-            for entry in range(lists.starts[row], lists.starts[row] + lists.lengths[row]):
-                column = lists.columns[entry]
-                if settled[column]:
-                    continue
-                far = distance + (lists.costs[entry] + prices[column] - want)
-                if far < distances[column]:
-                    if distances[column] == np.inf:
-                        touched[touches] = column
-                        touches += 1
-                    distances[column] = far
-                    through[column], reached[column] = entry, row
-                    if size == keys.size:
-                        keys, nodes = _doubled(keys, nodes)
-                    _push(keys, nodes, size, far, column)
-                    size += 1
-            if distance + (leaving - want) < least_out:
-                least_out, out_row = distance + (leaving - want), row
-            if distance + (lists.ends[row] - want) < least_short:
-                least_short, short_row = distance + (lists.ends[row] - want), row
-            column = FREE
-            while size > 0:
-                size -= 1
-                column = _pop(keys, nodes, size)
-                if not settled[column]:
-                    break
-                column = FREE
-            distance = distances[column] if column != FREE else np.inf
-            if min(distance, least_out, least_short) == np.inf:
-                break
-            if least_short < min(distance, least_out):
-                short[shorts] = short_row
-                shorts += 1
-                break
-            if least_out <= distance:
-                distance, end = least_out, OUT
-                break
-            if holders[column] == FREE:
-                end = column
-                break
-            settled[column] = True
-            row = holders[column]
-            want = lists.costs[held[row]] + prices[column]
-        if end == OUT:
-            entry = held[out_row]
-            held[out_row] = OUT
-            _shift(lists, through, reached, holders, held, source, out_row, entry)
-        elif end != FREE:
-            row, entry = reached[end], held[reached[end]]
-            held[row], holders[end] = through[end], row
-            _shift(lists, through, reached, holders, held, source, row, entry)
+    touched = np.empty(book.columns.size, np.int64)
+    for done in range(sources.size):
+        touches, full, end, distance = _reach(sources[done], book, wishes, touched)
         for touch in range(touches):
             column = touched[touch]
-            if settled[column] and end != FREE:
-                prices[column] += max(distance - distances[column], 0.0)
-            distances[column] = np.inf
-            settled[column] = False
-        if shorts == short.size:
-            break
-    return short[:shorts]
+            if book.settled[column] and not full:
+                book.prices[column] += max(distance - book.distances[column], 0.0)
+            book.distances[column] = np.inf
+            book.settled[column] = False
+        if full:
+            return done
+        _hand_over(book, sources[done], end)
+    return sources.size
 
 
-@njit(cache=True)
-def _shift(
-    lists: Lists,
-    through: Ints,
-    reached: Ints,
-    holders: Ints,
-    held: Ints,
-    source: int,
-    row: int,
-    entry: int,
-) -> None:
-    """Hand the entry that a row gave up to the row that reached it, up to the source."""
+@compiled
+def _reach(  # noqa: C901, PLR0912  one search, compiled as a whole
+    source: int, book: Book, wishes: Wishes, touched: Ints
+) -> tuple[int, bool, int, float]:
+    """Search the cheapest chain from a row; return columns seen, no room, end, length.
+
+    The end is a column, or -2 - row for a row that leaves.
+    """
+    touches = 0
+    book.counts[_QUEUED] = 0
+    if book.lengths[source] == 0 and not _grow(book, wishes, source):
+        return touches, True, FREE, 0.0
+    row, base, want = source, 0.0, min(book.ends[source], wishes.leaving)
+    for entry in range(book.starts[row], book.starts[row] + book.lengths[row]):
+        want = min(want, book.costs[entry] + book.prices[book.columns[entry]])
+    least_out, out_row = np.inf, FREE
+    while True:
+        # look at all that the row might hold
+        for entry in range(book.starts[row], book.starts[row] + book.lengths[row]):
+            column = book.columns[entry]
+            far = base + (book.costs[entry] + book.prices[column] - want)
+            if book.settled[column] or far >= book.distances[column]:
+                continue
+            if book.distances[column] == np.inf:
+                touched[touches] = column
+                touches += 1
+            book.distances[column] = far
+            book.through[column], book.reached[column] = entry, row
+            if not _push(book, far, column):
+                return touches, True, FREE, 0.0
+        if book.ends[row] < np.inf and not _push(book, base + (book.ends[row] - want), -1 - row):
+            return touches, True, FREE, 0.0
+        if base + (wishes.leaving - want) < least_out:
+            least_out, out_row = base + (wishes.leaving - want), row
+        # go on at what is nearest
+        while True:
+            if book.counts[_QUEUED] == 0 or least_out <= book.queue_keys[0]:
+                return touches, False, -2 - out_row, least_out
+            distance, node = _pop(book)
+            if node < 0 or not book.settled[node]:
+                break
+        if node >= 0:
+            if book.holders[node] == FREE:
+                return touches, False, node, distance
+            book.settled[node] = True
+            row, base = book.holders[node], distance
+            want = book.costs[book.held[row]] + book.prices[node]
+            continue
+        row, base, want = -1 - node, distance, book.ends[-1 - node]
+        if not _grow(book, wishes, row):
+            return touches, True, FREE, 0.0
+
+
+@compiled
+def _hand_over(book: Book, source: int, end: int) -> None:
+    """Give the end to the row that reached it, what that held to the row before, and so on."""
+    row = -2 - end if end < 0 else book.reached[end]
+    entry = book.held[row]
+    if end < 0:
+        book.held[row] = OUT
+    else:
+        book.held[row], book.holders[end] = book.through[end], row
     while row != source:
-        column = lists.columns[entry]
-        row = reached[column]
-        entry = held[row]
-        held[row], holders[column] = through[column], row
+        column = book.columns[entry]
+        row = book.reached[column]
+        entry = book.held[row]
+        book.held[row], book.holders[column] = book.through[column], row
 
 
-@njit(cache=True)
-def _push(keys: Floats, nodes: Ints, size: int, key: float, node: int) -> None:
-    place = size
+@compiled
+def _push(book: Book, key: float, node: int) -> bool:
+    keys, nodes, place = book.queue_keys, book.queue_nodes, book.counts[_QUEUED]
+    if place == keys.size:
+        return False
+    book.counts[_QUEUED] += 1
     while place > 0 and keys[(place - 1) // 2] > key:
         keys[place], nodes[place] = keys[(place - 1) // 2], nodes[(place - 1) // 2]
         place = (place - 1) // 2
     keys[place], nodes[place] = key, node
+    return True
 
 
-@njit(cache=True)
-def _pop(keys: Floats, nodes: Ints, size: int) -> np.int64:
-    """Take the least; ``size`` is what is left."""
-    least, key, node = nodes[0], keys[size], nodes[size]
+@compiled
+def _pop(book: Book) -> tuple[float, int]:
+    keys, nodes = book.queue_keys, book.queue_nodes
+    book.counts[_QUEUED] -= 1
+    size = book.counts[_QUEUED]
+    least, first, key, node = keys[0], nodes[0], keys[size], nodes[size]
     place = 0
     while 2 * place + 1 < size:
         below = 2 * place + 1
@@ -184,11 +338,4 @@ def _pop(keys: Floats, nodes: Ints, size: int) -> np.int64:
         keys[place], nodes[place] = keys[below], nodes[below]
         place = below
     keys[place], nodes[place] = key, node
-    return least
-
-
-@njit(cache=True)
-def _doubled(keys: Floats, nodes: Ints) -> tuple[Floats, Ints]:
-    more_keys, more_nodes = np.empty(2 * keys.size), np.empty(2 * keys.size, np.int64)
-    more_keys[: keys.size], more_nodes[: keys.size] = keys, nodes
-    return more_keys, more_nodes
+    return least, first

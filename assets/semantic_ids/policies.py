@@ -7,6 +7,7 @@ from assets.semantic_ids.ecm import ECM
 from assets.semantic_ids.knn_n import KnnN
 from assets.semantic_ids.none import NoPolicy
 from assets.semantic_ids.optimal import Optimal
+from assets.semantic_ids.optimal_prefix import OptimalPrefix
 from assets.semantic_ids.policy import CollisionPolicy
 from assets.semantic_ids.random_n import RandomN
 from assets.semantic_ids.rrs import RRS
@@ -21,5 +22,6 @@ POLICIES: dict[str, type[CollisionPolicy]] = {
         KnnN,
         RandomN,
         Optimal,
+        OptimalPrefix,
     )
 }
