@@ -54,6 +54,8 @@ def write_page(folder: Path, release: Release, pipeline: Pipeline) -> Path:
             parts[name] = collect(folder)
         except (UserError, OSError) as error:
             missing[name] = str(error).replace(f"{folder}/", "")
+        except (KeyError, ValueError) as error:  # a page is no reason to refuse a release
+            missing[name] = f"the files are not as they should be: {error!r}"
     page = environment().get_template("report.html.j2")
     text = page.render(
         release=release,
