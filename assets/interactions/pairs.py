@@ -8,7 +8,7 @@ import duckdb
 def make_pairs(
     db: duckdb.DuckDBPyConnection, *, window: int, per_user: int, per_item: int, seed: int
 ) -> None:
-    """Make ``pairs``: item_id, other_item_id, count, split, and both items' places by item_id.
+    """Make ``pairs``: item_id, other_item_id, count, split; by split, item_id and other_item_id.
 
     Train pairs come from train alone, stand in both directions and count how often the two items
     met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps
@@ -36,30 +36,39 @@ def make_pairs(
             SELECT user_id, arg_max(item_id, position) AS item_id, max(position) AS position
             FROM timeline WHERE split = 'validation' GROUP BY user_id
         )
-        SELECT first.item_id, second.item_id AS other_item_id, count, 'train' AS split,
-            a AS place, b AS other_place
-        FROM directed
-        JOIN numbers AS first ON first.number = a
-        JOIN numbers AS second ON second.number = b
-        UNION ALL
-        SELECT past.item_id, target.item_id, count(*)::INTEGER, 'validation', a.number, b.number
-        FROM target JOIN timeline AS past USING (user_id)
-        JOIN numbers AS a ON a.item_id = past.item_id
-        JOIN numbers AS b ON b.item_id = target.item_id
-        WHERE past.position BETWEEN target.position - ? AND target.position - 1
-            AND past.item_id <> target.item_id
-        GROUP BY past.item_id, target.item_id, a.number, b.number
+        SELECT item::VARCHAR AS item_id, other::VARCHAR AS other_item_id, count,
+            if(held_out, 'validation', 'train') AS split
+        FROM (
+            SELECT one.name AS item, other.name AS other, count, FALSE AS held_out
+            FROM directed
+            JOIN numbers AS one ON one.number = a JOIN numbers AS other ON other.number = b
+            UNION ALL
+            SELECT past.item_id::item_name, target.item_id::item_name, count(*)::INTEGER, TRUE
+            FROM target JOIN timeline AS past USING (user_id)
+            WHERE past.position BETWEEN target.position - ? AND target.position - 1
+                AND past.item_id <> target.item_id
+            GROUP BY past.item_id, target.item_id
+            ORDER BY held_out, item, other
+        )
         """,
         [window],
     )
 
 
 def _number_items(db: duckdb.DuckDBPyConnection) -> None:
-    """Give items numbers: grouping integers is many times as fast as grouping text."""
+    """Give items numbers and names: both are many times as fast to group and to sort as text.
+
+    ``item_name`` is an enumeration of the item_ids in their order.
+    """
     db.execute(
         """
-        CREATE OR REPLACE TEMP TABLE numbers AS
-        SELECT item_id, (row_number() OVER (ORDER BY item_id))::INTEGER AS number FROM catalogue
+        DROP TABLE IF EXISTS pairs;
+        DROP TABLE IF EXISTS numbers;
+        DROP TYPE IF EXISTS item_name;
+        CREATE TEMP TYPE item_name AS ENUM (SELECT item_id FROM catalogue ORDER BY item_id);
+        CREATE TEMP TABLE numbers AS
+        SELECT item_id, item_id::item_name AS name,
+            (row_number() OVER (ORDER BY item_id))::INTEGER AS number FROM catalogue
         """
     )
 
