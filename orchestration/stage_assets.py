@@ -74,6 +74,7 @@ def release_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         description="What is used: a copy of every asset, published once all of it fits together.",
     )
     def materialise(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        context.log.info("copying the assets and making the page about them")
         try:
             release = publish(pipeline.root)
         except PublishError as refusal:
