@@ -71,13 +71,15 @@ def train(
     else:
         model = base.model
         freeze_but_last(model, params.trained)
+    # Vectors that are looked up need no small batches.
+    batch = max(params.batch_size, 2048) if params.trained == "head" else params.batch_size
     miner = lookup and SentenceTransformer(modules=[lookup], device=device)
     trainer = _Trainer(
         model=model,
         args=_arguments(folder, params, machine),
         train_dataset=examples.dataset(params, miner),
         loss=SummedContrastiveLoss(model, examples.tasks(params), params.scale),
-        evaluator=_Recall(checks, [TASK_OF[task] for task in examples.pairs], params.batch_size),
+        evaluator=_Recall(checks, [TASK_OF[task] for task in examples.pairs], batch),
         callbacks=[EarlyStoppingCallback(params.patience), _Progress()],
     )
     trainer.remove_callback(PrinterCallback)
