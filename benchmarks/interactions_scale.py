@@ -37,9 +37,8 @@ def main() -> None:
     parser.add_argument("--form", choices=("csv", "parquet"), default="csv")
     given = parser.parse_args()
     sizes = given.sizes or ([100_000, 1_000_000, 10_000_000] if given.full else [100_000])
-    print(
-        f"{'interactions':>12}  {'run':<16} {'load s':>7} {'rest s':>7} {'all s':>7} {'peak MB':>8}"
-    )
+    names = ("load s", "rest s", "all s", "CPU s", "peak MB")
+    print(f"{'interactions':>12}  {'run':<16}" + "".join(f"{name:>9}" for name in names))
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             measure(Path(name), size, given.form)
