@@ -211,14 +211,15 @@ def _last_checkpoint(folder: Path) -> str | None:
 
 
 def _history(log: list[dict[str, float]], tasks: list[str]) -> list[dict[str, float]]:
-    """Return one row per check: step, losses since the check before, recalls."""
+    """Return one row per check: step, recalls, losses since the check before."""
     rows: dict[int, dict[str, float]] = {}
     for entry in log:
-        row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
-        row |= {f"{task}_loss": entry[task] for task in tasks if task in entry}
-        row |= {
-            name.removeprefix("eval_"): value
-            for name, value in entry.items()
-            if name.startswith("eval_") and "recall" in name
-        }
-    return [row for _, row in sorted(rows.items()) if "recall" in row]
+        rows.setdefault(int(entry["step"]), {}).update(entry)
+    recalls = [f"{task}_recall@{CUT}" for task in TASK_OF.values()]
+    names = {f"eval_{name}": name for name in [*recalls, "recall"]}
+    names |= {task: f"{task}_loss" for task in tasks}
+    return [
+        {"step": step, **{name: row[given] for given, name in names.items() if given in row}}
+        for step, row in sorted(rows.items())
+        if "eval_recall" in row
+    ]
