@@ -8,7 +8,8 @@ from codebooks.made_up_vectors import beside, clustered, fit, small
 from assets.codebooks.collapse_doctor import CollapseDoctor, Vitals
 from assets.codebooks.fit_report import describe_fit
 from assets.codebooks.rq_vae import RQVAE, RQVAEParams
-from assets.codebooks.rq_vae_training import contrast, sinkhorn
+from assets.codebooks.rq_vae_levels import sinkhorn
+from assets.codebooks.rq_vae_training import contrast
 from assets.stage import UserError
 
 LEARNING = {"epochs": 25, "plain_epochs": 5, "learning_rate": 0.01}
@@ -41,7 +42,7 @@ def test_what_was_trained_in_torch_is_what_works_in_numpy() -> None:
         pytest.param({}, id="as it is"),
         pytest.param({"sinkhorn": True}, id="sinkhorn"),
         pytest.param({"ema": 0.9}, id="moving means"),
-        pytest.param({"shared_codebook": True}, id="shared codebook"),
+        pytest.param({"shared_codebook": True, "sinkhorn": True}, id="shared codebook"),
         pytest.param({"hidden": []}, id="linear"),
     ],
 )
