@@ -26,7 +26,8 @@ class LocalModel(LanguageModel):
     """Samples answers in batches of prompts of like length.
 
     Every request draws from a seed of its own, so that its answer depends on the batch that it is
-    in through the last bits of floats alone. The model is loaded when the first answer is wanted.
+    in through the last bits of floats alone (in bfloat16 those tip a word now and then). The model
+    is loaded when the first answer is wanted.
 
     Args:
         params: The stage's params; read are ``seed``, ``llm`` and ``transformers``.
