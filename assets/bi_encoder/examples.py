@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from assets.bi_encoder.params import BiEncoderParams
 from assets.interactions.artifact import Interactions
+from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class Examples:
         Args:
             params: The stage's params.
             miner: The model that finds hard negatives, if any are wanted.
+
+        Raises:
+            UserError: No query has hard negatives enough.
         """
         from datasets import Dataset
 
@@ -167,6 +171,12 @@ class Examples:
             batch_size=4096,
             verbose=False,
         )
+        if not len(mined):
+            raise UserError(
+                f"params.yaml, bi_encoder.hard_negatives: no train query has "
+                f"{params.hard_negatives} items that are less similar to it than the right one by "
+                f"{params.negatives_margin:.0%}: lower negatives_margin or hard_negatives."
+            )
         columns = [[ids[text] for text in mined[name]] for name in mined.column_names]
         return np.array(columns, np.int64).T.reshape(-1, 2 + params.hard_negatives)
 

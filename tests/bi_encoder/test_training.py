@@ -185,7 +185,7 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(trainable):
 
 @pytest.mark.parametrize("layers", ["head", 1])
 def test_two_processes_end_as_one_does(trainable, layers):
-    settings = {"trained": layers, "variant": "search", "hard_negatives": 1, "kept_share": 1.0}
+    settings = {"trained": layers, "variant": "search", "kept_share": 1.0}
     one = trained(trainable("one", **settings))
     two = trained(trainable("two", **settings), processes=2)
     for name, values in weights_of(one).items():

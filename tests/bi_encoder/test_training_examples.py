@@ -9,6 +9,7 @@ from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.frozen import FrozenVectors
 from assets.bi_encoder.params import BiEncoderParams
 from assets.interactions.artifact import Interactions
+from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
 
 
@@ -123,3 +124,11 @@ def test_mined_negatives_are_close_to_the_query_and_never_right(inputs):
     assert mined.mean() > np.quantile(anything, 0.95)
     right = (unit[rows[:, 0]] * unit[rows[:, 1]]).sum(axis=1)
     assert (mined <= right * 0.95 + 1e-5).all()
+
+
+def test_a_search_for_negatives_that_finds_none_says_what_to_change(inputs):
+    examples = Examples.of("search", *inputs)
+    alike = np.ones((len(examples.texts), 4), np.float32)
+    miner = SentenceTransformer(modules=[FrozenVectors(examples.texts, alike)], device="cpu")
+    with pytest.raises(UserError, match="negatives_margin"):
+        examples.dataset(params(hard_negatives=2), miner)
