@@ -184,6 +184,7 @@ class Endpoint(LanguageModel):
             self._refusals += 1
             hopeless = not self._answered and self._refusals >= PATIENCE
         if error.status_code in WRONG_SETTINGS or error.code == "insufficient_quota" or hopeless:
+            self._over.set()  # nobody else need find out
             raise UserError(
                 f"params.yaml, synthetic_queries.openai: {self._params.base_url} refuses the model "
                 f"`{self._params.model}`: {problem} Set base_url, model and request there and the "
@@ -197,6 +198,7 @@ class Endpoint(LanguageModel):
             self._in_vain += 1
             down = self._in_vain >= PATIENCE
         if down:
+            self._over.set()
             raise UserError(
                 f"{self._params.base_url} gave no answer to {PATIENCE} requests in a row, each "
                 f"sent {self._params.retries + 1} times ({problem}): run again later, answers so "
