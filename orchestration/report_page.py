@@ -106,13 +106,12 @@ def _encoder(folder: Path) -> dict[str, Any]:
         if own:
             base = _interval(report, f"content_{task}_recall@{CUT}")
             gain = _interval(report, f"{task}_gain@{CUT}")
-            rows.append({"task": title, "own": own, "base": base, "gain": gain})
-    top = max((row[who]["high"] for row in rows for who in ("own", "base") if row[who]), default=1)
+            top = max(one["high"] for one in (own, base) if one) or 1.0
+            rows.append({"task": title, "own": own, "base": base, "gain": gain, "top": top})
     return {
         "manifest": read_json(folder / "bi_encoder" / "manifest.json"),
         "report": report,
         "rows": rows,
-        "top": top or 1,
         "curves": _curves(folder / "bi_encoder" / "training.csv"),
     }
 
