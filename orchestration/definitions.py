@@ -12,6 +12,7 @@ import dagster as dg
 from orchestration.dvc_pipeline import Pipeline
 from orchestration.rebuilds import incoming_sensor, rebuild, repro_sensor, weekly_rebuild
 from orchestration.stage_assets import release_asset, stage_asset
+from orchestration.study_jobs import study_jobs
 
 
 def build_definitions(root: Path) -> dg.Definitions:
@@ -29,7 +30,7 @@ def build_definitions(root: Path) -> dg.Definitions:
             *(stage_asset(pipeline, stage) for stage in pipeline.stages.values()),
             release_asset(pipeline),
         ],
-        jobs=[rebuild],
+        jobs=[rebuild, *study_jobs(pipeline)],
         schedules=[weekly_rebuild],
         sensors=[incoming_sensor(pipeline), repro_sensor(pipeline)],
         # Each stage is a process of its own already; one more per step costs two seconds each.

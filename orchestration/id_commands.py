@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,43 @@ from orchestration.terminal import console, print_json, print_table
 
 PANEL = "Compare"
 commands = typer.Typer()
+ids = typer.Typer(no_args_is_help=True)
+commands.add_typer(ids, name="ids", help="Compare builds by their IDs.", rich_help_panel=PANEL)
+
+
+@ids.callback()
+def _ids() -> None:
+    """Compare builds by their IDs."""
+
+
+@ids.command()
+def compare(
+    builds: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Releases (r3, current), DVC experiments, folders; default: releases and data/."
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Where to write the page; default: data/ids_compare.html.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare builds: a row each, the best value marked, what changed in words."""
+    from orchestration.comparison import compare as compare_builds
+
+    root = project_root()
+    ranking = compare_builds(root, builds or [])
+    file = page or root / "data" / "ids_compare.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    names = " ".join(builds or [])
+    foot = f"Made by `sidmill ids compare{' ' + names if names else ''}`."
+    ranking.write_page(file, "Builds of Semantic IDs beside each other", [], foot)
+    if as_json:
+        print_json({"rows": ranking.content(), "page": str(file)})
+        return
+    print_ranking(ranking)
+    print(f"page: {file}")
 
 
 @commands.command(rich_help_panel=PANEL)

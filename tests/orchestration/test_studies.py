@@ -167,6 +167,20 @@ def test_an_experiment_gives_back_any_file(built, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == {"lines": 12}
 
 
+def test_dagster_runs_a_study_and_shows_its_table(built, instance):
+    import dagster as dg
+
+    from orchestration.definitions import build_definitions
+
+    job = build_definitions(built.root).resolve_job_def("study_lines")
+    done = job.execute_in_process(instance=instance)
+    assert done.success
+    (event,) = instance.fetch_observations(dg.AssetKey("study_lines"), limit=2).records
+    metadata = event.asset_observation.metadata
+    assert "| many-often |" in metadata["What it took"].md_str
+    assert metadata["page"].path.endswith("data/studies/lines/study.html")
+
+
 def test_a_stage_that_fails_for_one_is_not_tried_for_those_that_share_it(built):
     root = built.root
     choices = {"a": {"retriever.seed": 1}, "b": {"retriever.seed": 2}}
