@@ -145,6 +145,8 @@ class _Trainer(SentenceTransformerTrainer):
         """Gather nothing for a model card, which would tell the time of training."""
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002  the library's signature
+        if not self.args.should_save:  # every process is asked
+            return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.model, folder / WEIGHTS)
