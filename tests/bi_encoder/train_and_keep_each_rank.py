@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from assets.bi_encoder.base_model import load_base, save_encoder
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.trainable import save_weights
@@ -20,11 +19,7 @@ if __name__ == "__main__":
     params = load_params("bi_encoder", BiEncoderParams)
     interactions = Interactions.load(Path("data/interactions"))
     queries = SyntheticQueries.load(Path("data/synthetic_queries"))
-    folder = Path(f"work{rank}")
-    save_encoder(
-        load_base(params.base, params.max_tokens, "cpu"), folder / "base", params, "content"
-    )
     examples = Examples.of(params.variant, interactions, queries)
     checks, _ = Questions.of(interactions, queries).chosen(params.measured, params.seed)
-    model = train(folder, params, Machine(), examples, checks)
+    model = train(Path("work"), params, Machine(), examples, checks)
     save_weights(model, Path(f"rank{rank}.safetensors"))
