@@ -14,6 +14,8 @@ from assets.codebooks.quantizer import Quantizer
 from assets.codebooks.quantizers import QUANTIZERS
 from assets.stage import read_json, write_json
 
+__all__ = ["Codebooks", "Quantizer"]
+
 
 @dataclass(frozen=True)
 class Codebooks:

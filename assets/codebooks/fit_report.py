@@ -31,11 +31,11 @@ def describe_fit(quantizer: Quantizer, vectors: Vectors, codes: Codes) -> dict[s
                 "codes": len(codebook),
                 "utilisation": (share > 0).mean(),
                 "perplexity": np.exp2(-(used * np.log2(used)).sum()),
+                "mse": ((vectors - quantizer.decode(codes[:, : level + 1])) ** 2)
+                .sum(axis=1)
+                .mean(),
             }
         )
-        if quantizer.additive:
-            rebuilt = quantizer.decode(codes[:, : level + 1])
-            rows[-1]["mse"] = ((vectors - rebuilt) ** 2).sum(axis=1).mean()
     distinct = len(np.unique(codes, axis=0))
     return {
         "items": len(codes),

@@ -8,7 +8,7 @@ from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import path_distances, sid_keys
+from assets.semantic_ids.path import code_distances, sid_keys
 from assets.semantic_ids.policies import POLICIES
 from assets.semantic_ids.policy import Problem
 from assets.semantic_ids.promises import check_placement
@@ -45,7 +45,7 @@ def main(run: Run[SemanticIdsParams]) -> None:
         codes=placement.codes,
         raw_codes=problem.raw_codes,
         moved_level=np.where(moved.any(axis=1), moved.argmax(axis=1), -1).astype(np.int32),
-        distances=path_distances(problem.latent, problem.codebooks, placement.codes),
+        distances=code_distances(codebooks.quantizer, problem.latent, placement.codes),
         sizes=placement.sizes,
         policy=policy.name,
         codebook_version=codebooks.version,

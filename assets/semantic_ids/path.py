@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.codebooks.artifact import Quantizer
+
 BLOCK = 65_536  # rows at a time: residuals of a million items would not fit into memory twice
 
 
@@ -50,3 +52,19 @@ def path_distances(
             residuals -= codebook[codes[rows, level]]
             distances[rows, level] = np.linalg.norm(residuals, axis=1)
     return distances
+
+
+def code_distances(
+    quantizer: Quantizer, latent: NDArray[np.float32], codes: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Return (items, levels) distances from items to what their codes up to a level rebuild.
+
+    Where levels add up that is :func:`path_distances`; where a code means something only under its
+    prefix, as in a tree, the codebooks do not tell, and the quantizer rebuilds each prefix.
+    """
+    if quantizer.additive:
+        return path_distances(latent, quantizer.codebooks, codes)
+    levels = range(1, len(quantizer.codebooks) + 1)
+    return np.column_stack(
+        [np.linalg.norm(latent - quantizer.decode(codes[:, :level]), axis=1) for level in levels]
+    )

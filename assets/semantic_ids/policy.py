@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.codebooks.artifact import Codebooks
-from assets.semantic_ids.path import path_distances
+from assets.semantic_ids.path import code_distances
 from assets.stage import UserError
 
 Codes = NDArray[np.int32]
@@ -73,7 +73,7 @@ class Problem:
         sorted_vectors = vectors[by_id]
         codes = quantizer.codes_of(item_ids[by_id], sorted_vectors)
         latent = quantizer.latent(sorted_vectors)
-        errors = path_distances(latent, quantizer.codebooks, codes)[:, -1] ** 2
+        errors = code_distances(quantizer, latent, codes)[:, -1] ** 2
         return cls(item_ids[by_id], latent, quantizer.codebooks, codes, errors, prior)
 
     @property

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -57,3 +58,65 @@ def test_an_unknown_choice_is_answered_with_the_known_ones(folder, run_in, secti
     assert done.returncode == 1
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_codes_of_another_tool_are_taken_from_the_incoming_folder(folder, run_in) -> None:
+    ids = Embeddings.load(folder / "data" / "embeddings").item_ids
+    given = folder / "data" / "incoming" / "semantic_ids"
+    given.mkdir(parents=True)
+    codes = np.random.default_rng(0).integers(5, size=(40, 2))
+    rows = [f"{item},<a_{a}><b_{b}>" for item, (a, b) in zip(ids, codes, strict=True)]
+    (given / "ids.csv").write_text("item_id,sid\n" + "\n".join(rows))
+    write_params(folder, quantizer="external")
+    done = run_in("codebooks", folder)
+    assert done.returncode == 0, done.stderr
+    quantizer = Codebooks.load(folder / "data" / "codebooks").quantizer
+    vectors = Embeddings.load(folder / "data" / "embeddings").text
+    np.testing.assert_array_equal(quantizer.codes_of(ids, vectors), codes)
+
+    (given / "ids.csv").write_text("item_id,sid\nitem 00,1 2\n")
+    refused = run_in("codebooks", folder)
+    assert refused.returncode == 1
+    assert "no codes for item 'item 01'" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+COLLAPSING = {
+    "epochs": 12,
+    "plain_epochs": 0,
+    "kmeans_start": False,
+    "restart_every": 0,
+    "commitment": 5.0,
+    "learning_rate": 0.01,
+}
+
+
+def test_a_collapsed_rq_vae_fails_its_stage_or_is_stopped_by_the_gate(
+    project, tmp_path, run_in
+) -> None:
+    project.make("embeddings")
+    for stage in ("interactions", "embeddings"):
+        shutil.copytree(project.folder / "data" / stage, tmp_path / "data" / stage)
+    params = yaml.safe_load((project.folder / "params.yaml").read_text())
+    params["semantic_ids"] |= {"policy": "append_index", "index_size": 400}
+
+    def run(stage: str, on_collapse: str):
+        knobs = COLLAPSING | {"on_collapse": on_collapse}
+        params["codebooks"] |= {"quantizer": "rq_vae", "rq_vae": knobs}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        return run_in(stage, tmp_path)
+
+    stopped = run("codebooks", "stop")
+    assert stopped.returncode == 1
+    assert "the codes collapsed" in stopped.stderr
+    assert "`kmeans_start: true`" in stopped.stderr
+    assert not (tmp_path / "data" / "codebooks").exists()
+
+    for stage in ("codebooks", "semantic_ids", "collision_report"):
+        done = run(stage, "keep")
+        assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "data" / "codebooks" / "report.json").read_text())
+    assert report["collapsed"]
+    gate = run("quality_gate", "keep")
+    assert gate.returncode == 1
+    assert "utilisation_worst_level" in gate.stderr

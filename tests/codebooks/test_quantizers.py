@@ -163,10 +163,12 @@ def test_the_manifest_tells_the_settings_of_the_chosen_quantizer_alone() -> None
     assert "rq_vae" not in settings
 
 
-def test_a_report_of_a_quantizer_that_is_not_additive_measures_the_whole_codes() -> None:
+def test_the_report_tells_what_is_left_after_each_level_of_a_tree() -> None:
     vectors = clustered(100)
     tree = fit("hierarchical_kmeans", vectors, codebook_size=3)
     report = describe_fit(tree, vectors, tree.encode(vectors))
-    error = ((vectors - tree.decode(tree.encode(vectors))) ** 2).sum(axis=1).mean()
-    assert report["mse"] == pytest.approx(error)
-    assert all("mse" not in row for row in report["levels"])
+    errors = [row["mse"] for row in report["levels"]]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == pytest.approx(report["mse"])
+    centre = vectors[tree.encode(vectors)[:, 0] == 1].mean(axis=0)
+    np.testing.assert_allclose(tree.decode(np.int32([[1]]))[0], centre, atol=1e-4)
