@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.semantic_ids.auction import sell
 from assets.semantic_ids.distances import (
     Floats,
     code_products,
@@ -14,9 +15,13 @@ from assets.semantic_ids.distances import (
     offsets_of,
     path_scores,
 )
-from assets.semantic_ids.occupancy import Occupancy
+from assets.semantic_ids.occupancy import ROOT, Occupancy, free_of
+from assets.semantic_ids.path import sid_keys
 from assets.semantic_ids.paths import Book, Wishes, augment, empty_book, with_more_room
 from assets.semantic_ids.policy import Cost, Problem
+
+_CROWDED = 0.1  # of all SIDs: from here on lists grow long,
+_LARGE = 2**25  # and with so many pairs of item and SID an auction is faster
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ def assign(
     cost: Cost,
     occupancy: Occupancy,
     *,
+    gap: float,
     kept: int = 0,
     may_leave: bool = False,
 ) -> Assignment:
@@ -50,6 +56,8 @@ def assign(
         rows: Which of them.
         cost: What a SID costs; see :mod:`assets.semantic_ids.ecm`.
         occupancy: What is taken.
+        gap: Largest gap to the least sum, as a share of the added cost, where a large and crowded
+            code space is auctioned; otherwise there is none.
         kept: How many of the first raw codes an item keeps.
         may_leave: Whether an item may get nothing where there is no room for all: as few items as
             possible do.
@@ -57,6 +65,9 @@ def assign(
     if not len(rows):
         return Assignment(np.empty(0, np.int64), 0.0, 0.0)
     by_path = cost == "true_residual"
+    crowded = occupancy.counts[ROOT] + len(rows) > _CROWDED * problem.capacity
+    if not kept and crowded and len(rows) * problem.capacity > _LARGE:
+        return _auction(problem, rows, occupancy, gap, by_path=by_path)
     wishes = Wishes(
         distances=greedy_distances(problem, rows),
         scores=path_scores(problem, rows) if by_path else np.empty((len(rows), 0)),
@@ -79,6 +90,25 @@ def assign(
     if may_leave:
         total += wishes.leaving * float((~placed).sum())
     return Assignment(keys, total, lower_bound(book, wishes.leaving))
+
+
+def _auction(
+    problem: Problem, rows: NDArray[np.intp], occupancy: Occupancy, gap: float, *, by_path: bool
+) -> Assignment:
+    sizes, offsets = problem.sizes, offsets_of(problem.sizes)
+    costs = path_scores(problem, rows) if by_path else greedy_distances(problem, rows)
+    every = np.indices(sizes[:-1]).reshape(len(sizes) - 1, -1).T
+    prefixes = np.ascontiguousarray(every + offsets[:-2])
+    fixed = np.zeros((len(prefixes), sizes[-1]))
+    if by_path:
+        products = code_products(problem)
+        for level in range(len(sizes) - 1):
+            fixed += products[prefixes[:, level], offsets[-2] :]
+            for below in range(level + 1, len(sizes) - 1):
+                fixed += products[prefixes[:, level], prefixes[:, below]][:, None]
+    fixed[~free_of(occupancy, np.array(sizes, np.int64)).reshape(fixed.shape)] = np.inf
+    keys, total, bound = sell(costs, prefixes, fixed, sid_keys(problem.raw_codes[rows], sizes), gap)
+    return Assignment(keys, total, bound)
 
 
 def lower_bound(book: Book, leaving: float) -> float:

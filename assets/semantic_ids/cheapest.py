@@ -96,7 +96,7 @@ def cheapest_by_sum(  # noqa: C901  one walk, compiled as a whole
     levels = widths.size
     lists = _listed(distances, offsets, widths, paths)
     ends = np.maximum(widths, 1)
-    _clear(costs, paths)
+    places = _clear(costs, paths)
     ranks = np.zeros(levels, np.int64)
     sums = np.zeros(levels + 1)
     nodes = np.full(levels + 1, ROOT, np.int64)
@@ -121,8 +121,9 @@ def cheapest_by_sum(  # noqa: C901  one walk, compiled as a whole
             ranks[level] = 0
             continue
         if node != FULL:
-            _insert(bound, lists, ranks, offsets, costs, paths)
+            _insert(bound, lists, ranks, offsets, costs, paths, places)
         ranks[level] += 1
+    _in_order(paths, places)
     beyond = np.inf
     for wide in range(levels):
         if 0 < widths[wide] < offsets[wide + 1] - offsets[wide]:
@@ -165,7 +166,7 @@ def cheapest_by_path(  # noqa: C901  one walk, compiled as a whole
     levels = widths.size
     lists = _listed(distances, offsets, widths, paths)
     ends = np.maximum(widths, 1)
-    _clear(costs, paths)
+    places = _clear(costs, paths)
     slack = 1e-9  # a bound is a sum in another order
     # at each depth: the cost of the codes chosen above, and what each code would add to it
     sums = np.zeros(levels + 1)
@@ -189,7 +190,7 @@ def cheapest_by_path(  # noqa: C901  one walk, compiled as a whole
         total = sums[level] + adds[level, place]
         if level == levels - 1:
             if total < costs[-1] and child(occupancy, level, nodes[level], code) != FULL:
-                _insert(total, lists, ranks, offsets, costs, paths)
+                _insert(total, lists, ranks, offsets, costs, paths, places)
             ranks[level] += 1
             continue
         node = child(occupancy, level, nodes[level], code)
@@ -210,6 +211,7 @@ def cheapest_by_path(  # noqa: C901  one walk, compiled as a whole
         nodes[level + 1] = node
         level += 1
         ranks[level] = 0
+    _in_order(paths, places)
 
 
 @compiled
@@ -226,27 +228,41 @@ def _listed(distances: Floats, offsets: Ints, widths: Ints, paths: Codes) -> Int
 
 
 @compiled
-def _clear(costs: Floats, paths: Codes) -> None:
+def _clear(costs: Floats, paths: Codes) -> Ints:
+    """Empty the list; return the row of ``paths`` that belongs to each cost."""
     for place in range(costs.size):
         costs[place] = np.inf
         for level in range(paths.shape[1]):
             paths[place, level] = -1
+    return np.arange(costs.size)
 
 
 @compiled
 def _insert(
-    cost: float, lists: Ints, ranks: Ints, offsets: Ints, costs: Floats, paths: Codes
+    cost: float,
+    lists: Ints,
+    ranks: Ints,
+    offsets: Ints,
+    costs: Floats,
+    paths: Codes,
+    places: Ints,
 ) -> None:
-    """Put a path where its cost belongs, after equal ones."""
+    """Put a path where its cost belongs, after equal ones; the last one falls out."""
     place = costs.size - 1
+    own = places[place]
     while place > 0 and costs[place - 1] > cost:
-        costs[place] = costs[place - 1]
-        for level in range(ranks.size):
-            paths[place, level] = paths[place - 1, level]
+        costs[place], places[place] = costs[place - 1], places[place - 1]
         place -= 1
-    costs[place] = cost
+    costs[place], places[place] = cost, own
     for level in range(ranks.size):
-        paths[place, level] = lists[offsets[level] + ranks[level]]
+        paths[own, level] = lists[offsets[level] + ranks[level]]
+
+
+@compiled
+def _in_order(paths: Codes, places: Ints) -> None:
+    if places.size > 1:
+        sorted_paths = paths[places]
+        paths[:] = sorted_paths
 
 
 @compiled

@@ -92,3 +92,22 @@ def seat(occupancy: Occupancy, codes: Codes) -> NDArray[np.bool_]:
     for row in range(codes.shape[0]):
         seated[row] = take(occupancy, codes[row])
     return seated
+
+
+@compiled
+def free_of(occupancy: Occupancy, sizes: Ints) -> NDArray[np.bool_]:
+    """Return whether each SID has a seat left, in ascending order of all SIDs."""
+    count = 1
+    for size in sizes:
+        count *= size
+    free = np.empty(count, np.bool_)
+    for sid in range(count):
+        node, room, rest = ROOT, count, sid
+        for depth in range(sizes.size):
+            room //= sizes[depth]
+            node = child(occupancy, depth, node, rest // room)
+            rest %= room
+            if node == FULL:
+                break
+        free[sid] = node != FULL
+    return free

@@ -32,6 +32,7 @@ class Optimal:
     def __init__(self, params: SemanticIdsParams) -> None:
         self.bucket_limit: int | None = 1
         self._cost = params.cost
+        self._gap = params.gap
 
     def place(self, problem: Problem) -> Placement:
         """Keep who has no conflict, place all others at once.
@@ -41,7 +42,7 @@ class Optimal:
         """
         occupancy, rows = keep_unconflicted(problem)
         codes = problem.raw_codes.copy()
-        assignment = assign(problem, rows, self._cost, occupancy)
+        assignment = assign(problem, rows, self._cost, occupancy, gap=self._gap)
         codes[rows] = codes_of(assignment.keys, problem.sizes)
         gap = assignment.cost - assignment.bound
         return Placement(codes, problem.sizes, {"assignment_gap": gap})

@@ -38,7 +38,13 @@ class OptimalPrefix:
         codes = problem.raw_codes.copy()
         for kept in range(len(problem.sizes) - 1, -1, -1):
             assignment = assign(
-                problem, rows, self._params.cost, occupancy, kept=kept, may_leave=kept > 0
+                problem,
+                rows,
+                self._params.cost,
+                occupancy,
+                gap=self._params.gap,
+                kept=kept,
+                may_leave=kept > 0,
             )
             placed = assignment.keys >= 0
             codes[rows[placed]] = codes_of(assignment.keys[placed], problem.sizes)

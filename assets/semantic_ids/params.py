@@ -37,6 +37,12 @@ class SemanticIdsParams(Params):
         " its nearest path, as the released code of PSI) or `true_residual` (squared error of what"
         " the codes rebuild).",
     )
+    gap: float = Field(
+        0.001,
+        gt=0,
+        description="optimal: largest gap to the least cost, as a share of the added cost, where a"
+        " crowded code space is auctioned; elsewhere the least is found.",
+    )
     capacity: int = Field(
         5, ge=1, description="knn_n and random_n: most items that share one SID; 1 for unique ones."
     )

@@ -6,7 +6,7 @@ that ends at a free column (Dijkstra over reduced costs), and prices rise just s
 what they want (Jonker and Volgenant, 1987).
 
 A row knows only its cheapest columns. Everything beyond its list costs at least what the list's end
-costs, so the end stands in the queue too, and when it comes first the list is doubled. What is
+costs, so the end stands in the queue too, and when it comes first the list is lengthened. What is
 found is therefore the least over all columns, listed or not.
 """
 
@@ -28,6 +28,8 @@ Codes = NDArray[np.int32]
 FREE = -1  # column: nobody holds it; row: it holds nothing yet
 OUT = -2  # row: it holds nothing and left for good
 _FIRST = 8  # columns of a row's list to begin with
+_NEAR = 16  # nearest codes of a level that are combined, while more cannot be cheaper;
+_LAST = 64  # by the path: at the last level, and more only where these give too few columns
 _ENTRIES, _COLUMNS, _QUEUED = 0, 1, 2
 
 
@@ -156,35 +158,22 @@ def _renumber(book: Book) -> None:
 
 @compiled
 def _grow(book: Book, wishes: Wishes, row: int) -> bool:
-    """Double a row's list, as new entries; return False if there is no room."""
+    """Lengthen a row's list, as new entries; return False if there is no room."""
     levels = wishes.offsets.size - 1
-    wanted = max(_FIRST, 2 * book.lengths[row])
+    wanted = max(_FIRST, (4 if book.lengths[row] < 32 else 2) * book.lengths[row])
     if max(book.counts[_ENTRIES], book.counts[_COLUMNS]) + wanted > book.columns.size:
         return False
     costs, paths = np.empty(wanted), np.empty((wanted, levels), np.int32)
     widths = np.empty(levels, np.int64)
     for level in range(levels):
         widths[level] = wishes.offsets[level + 1] - wishes.offsets[level]
-    own = wishes.distances[row]
+    few = np.minimum(widths, _NEAR)
     if wishes.products.size > 0:
+        few[-1] = min(widths[-1], _LAST)
+    _keep(few, paths, wishes, row)
+    if not _list(wishes, row, few, costs, paths):
         _keep(widths, paths, wishes, row)
-        cheapest_by_path(
-            own,
-            wishes.scores[row],
-            wishes.products,
-            wishes.offsets,
-            widths,
-            wishes.occupancy,
-            costs,
-            paths,
-        )
-    else:
-        few = np.minimum(widths, 16 if wanted <= 16 else 32)
-        _keep(few, paths, wishes, row)
-        beyond = cheapest_by_sum(own, wishes.offsets, few, wishes.occupancy, costs, paths)
-        if costs[-1] >= beyond or costs[-1] == np.inf:
-            _keep(widths, paths, wishes, row)
-            cheapest_by_sum(own, wishes.offsets, widths, wishes.occupancy, costs, paths)
+        _list(wishes, row, widths, costs, paths)
     start = book.counts[_ENTRIES]
     length = 0
     while length < wanted and costs[length] < np.inf:
@@ -204,6 +193,18 @@ def _grow(book: Book, wishes: Wishes, row: int) -> bool:
     book.starts[row], book.lengths[row] = start, length
     book.ends[row] = costs[wanted - 1]
     return True
+
+
+@compiled
+def _list(wishes: Wishes, row: int, widths: Ints, costs: Floats, paths: Codes) -> bool:
+    """Write a row's cheapest columns; return whether more codes cannot make them cheaper."""
+    own, offsets, occupancy = wishes.distances[row], wishes.offsets, wishes.occupancy
+    if wishes.products.size == 0:
+        beyond = cheapest_by_sum(own, offsets, widths, occupancy, costs, paths)
+        return costs[-1] < beyond
+    scores, products = wishes.scores[row], wishes.products
+    cheapest_by_path(own, scores, products, offsets, widths, occupancy, costs, paths)
+    return costs[-1] < np.inf
 
 
 @compiled
