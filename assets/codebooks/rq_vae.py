@@ -73,7 +73,7 @@ class RQVAEParams(BaseModel):
     contrast: float = Field(
         0.0, ge=0, description="Weight of FORGE's contrast of co-occurring items; 0: none."
     )
-    contrast_batch: int = Field(512, ge=2, description="Pairs per step.")
+    contrast_batch: int = Field(128, ge=2, description="Pairs per step.")
     on_collapse: Literal["stop", "keep"] = Field(
         "stop",
         description="What to do once the codes have collapsed: `stop` fails the stage with the"
@@ -131,8 +131,8 @@ class RQVAE(ResidualQuantizer):
             )
         pairs = None
         if knobs.contrast:
-            pairs = vectors[beside.pairs()] if beside else None  # (pairs, 2, dim)
-            if pairs is None or not len(pairs):
+            pairs = (vectors, beside.pairs()) if beside else None
+            if pairs is None or not len(pairs[1]):
                 raise UserError(
                     "params.yaml: `codebooks.rq_vae.contrast` learns from items that occur "
                     "together, and data/interactions holds no such pair: set it to 0."

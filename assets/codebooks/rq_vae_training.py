@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  as all of torch's users call it
 
@@ -27,6 +28,9 @@ START_SCALE = 1 / 0.07  # of similarities in the contrast, as in FORGE
 MOST_SCALE = 100.0
 
 
+Pairs = tuple[Vectors, NDArray[np.int64]]
+
+
 @dataclass(frozen=True)
 class Trained:
     """What training leaves behind: arrays, and what it has to say for the report."""
@@ -37,12 +41,12 @@ class Trained:
     told: dict[str, Any]
 
 
-def train(vectors: Vectors, pairs: Vectors | None, params: CodebooksParams, device: str) -> Trained:
+def train(vectors: Vectors, pairs: Pairs | None, params: CodebooksParams, device: str) -> Trained:
     """Train an RQ-VAE.
 
     Args:
         vectors: (n, dim) float32.
-        pairs: (pairs, 2, dim) vectors of items that occur together, or None.
+        pairs: Vectors of all items and (pairs, 2) rows of those that occur together, or None.
         params: Those of the stage.
         device: ``cpu``, ``cuda`` or ``auto``.
 
@@ -58,12 +62,17 @@ class _Training:
     """The state of one training."""
 
     def __init__(
-        self, vectors: Vectors, pairs: Vectors | None, params: CodebooksParams, device: torch.device
+        self, vectors: Vectors, pairs: Pairs | None, params: CodebooksParams, device: torch.device
     ) -> None:
         self.params = params
         self.knobs: RQVAEParams = params.rq_vae
         self.points = torch.tensor(vectors, device=device)
-        self.pairs = None if pairs is None else torch.tensor(pairs, device=device)
+        self.pairs: tuple[Tensor, Tensor] | None = None
+        if pairs is not None:
+            self.pairs = (
+                torch.tensor(pairs[0], device=device),
+                torch.tensor(pairs[1], device=device),
+            )
         self.variance = float(self.points.var(dim=0, correction=0).sum()) or 1.0
         self.batch = min(self.knobs.batch_size, len(vectors))
         self.latent_scale = 1.0
@@ -129,11 +138,15 @@ class _Training:
         rebuilt, pull = self._forward(x, quantised)
         loss = (rebuilt - x).square().sum(dim=1).mean() / self.variance + pull
         if quantised and self.pairs is not None:
-            chosen = torch.randint(len(self.pairs), (knobs.contrast_batch,), generator=self.draw)
-            ours, theirs = self.pairs[chosen].unbind(dim=1)
+            vectors, pairs = self.pairs
+            chosen = torch.randint(len(pairs), (knobs.contrast_batch,), generator=self.draw)
+            items = pairs[chosen.to(pairs.device)]
+            ours, theirs = vectors[items].unbind(dim=1)
             rebuilt, pull = self._forward(torch.cat([ours, theirs]), quantised=True)
             our_rebuilt, their_rebuilt = rebuilt.chunk(2)
-            pulled_together = contrast(our_rebuilt, their_rebuilt, ours, theirs, self.scales)
+            pulled_together = contrast(
+                (our_rebuilt, their_rebuilt), (ours, theirs), items, self.scales
+            )
             loss = loss + pull + knobs.contrast * pulled_together
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -192,39 +205,34 @@ class _Training:
 
 
 def contrast(
-    ours: Tensor, theirs: Tensor, ours_given: Tensor, theirs_given: Tensor, scales: Tensor
+    rebuilt: tuple[Tensor, Tensor], given: tuple[Tensor, Tensor], items: Tensor, scales: Tensor
 ) -> Tensor:
     """Return FORGE's contrast of co-occurring items i and j, with in-batch negatives.
 
     The mean of three symmetric cross-entropies of scaled cosines: rebuilt i with rebuilt j, rebuilt
-    with the other's given vector, rebuilt with its own given vector. Where a negative is the same
-    item as the positive it is left out.
+    with the other's given vector, rebuilt with its own given vector. A negative that is the same
+    item as the positive is left out.
 
     Args:
-        ours: (pairs, dim) rebuilt vectors of i.
-        theirs: (pairs, dim) rebuilt vectors of j.
-        ours_given: (pairs, dim) vectors of i.
-        theirs_given: (pairs, dim) vectors of j.
+        rebuilt: (pairs, dim) rebuilt vectors of i, and of j.
+        given: (pairs, dim) vectors of i, and of j.
+        items: (pairs, 2) a number for each item.
         scales: (3,) logarithms of the scales.
     """
-    given = [F.normalize(vectors, dim=1) for vectors in (ours_given, theirs_given)]
-    rebuilt = [F.normalize(vectors, dim=1) for vectors in (ours, theirs)]
-    other = (rebuilt[::-1], given[::-1], given)
+    rebuilt, given = ((F.normalize(i, dim=1), F.normalize(j, dim=1)) for i, j in (rebuilt, given))
+    right = torch.arange(len(items), device=items.device)
     losses = []
-    for scale, candidates in zip(scales.exp(), other, strict=True):
+    # the candidates among which i and j look, and whose they are
+    for scale, candidates, swap in zip(
+        scales.exp(), (rebuilt, given, given), (True, True, False), strict=True
+    ):
         for side in (0, 1):
-            same = _same(given[1 - side] if candidates is not given else given[side])
-            logits = scale * rebuilt[side] @ candidates[side].T
-            logits = logits.masked_fill(same, -math.inf)
-            losses.append(F.cross_entropy(logits, torch.arange(len(logits), device=logits.device)))
+            other = 1 - side if swap else side
+            same = items[:, other, None] == items[None, :, other]
+            logits = scale * rebuilt[side] @ candidates[other].T
+            logits = logits.masked_fill(same.fill_diagonal_(False), -math.inf)
+            losses.append(F.cross_entropy(logits, right))
     return torch.stack(losses).mean()
-
-
-def _same(vectors: Tensor) -> Tensor:
-    """Return (n, n) whether two rows, not the same one, are the same item's."""
-    _, item = vectors.unique(dim=0, return_inverse=True)
-    same = item[:, None] == item[None]
-    return same.fill_diagonal_(False)
 
 
 def _mlp(widths: list[int]) -> nn.Sequential:

@@ -9,6 +9,7 @@ from codebooks.made_up_vectors import beside, clustered, small
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.external import External
+from assets.interactions.incoming import incoming
 from assets.stage import UserError
 
 ITEMS = 40
@@ -124,3 +125,10 @@ def test_files_with_different_numbers_of_levels_are_refused(tmp_path) -> None:
     (tmp_path / "2.csv").write_text("item_id,sid\na,1 2 3\n")
     with pytest.raises(UserError, match="make them equal"):
         fit(tmp_path)
+
+
+def test_given_codes_among_the_incoming_files_are_no_business_of_the_tables(tmp_path) -> None:
+    given = tmp_path / "semantic_ids"
+    given.mkdir()
+    write(given)
+    assert incoming(tmp_path) == []

@@ -106,6 +106,7 @@ def test_contrast_brings_co_occurring_items_together() -> None:
 def test_contrast_is_the_mean_of_three_symmetric_cross_entropies() -> None:
     draw = torch.Generator().manual_seed(0)
     ours, theirs, ours_given, theirs_given = torch.randn(4, 5, 3, generator=draw)
+    items = torch.tensor([[0, 10], [1, 11], [2, 12], [3, 13], [4, 13]])
     theirs_given[4] = theirs_given[3]  # the same item in two pairs: no negative of itself
     scales = torch.tensor([0.5, 1.0, 1.5])
 
@@ -128,7 +129,7 @@ def test_contrast_is_the_mean_of_three_symmetric_cross_entropies() -> None:
         one_way(ours, ours_given, scales[2], ours_given),
         one_way(theirs, theirs_given, scales[2], theirs_given),
     ]
-    found = contrast(ours, theirs, ours_given, theirs_given, scales)
+    found = contrast((ours, theirs), (ours_given, theirs_given), items, scales)
     assert float(found) == pytest.approx(sum(expected) / 6, rel=1e-4)
 
 
