@@ -87,12 +87,15 @@ class OPQ(ResidualQuantizer):
 
 
 def _rotation(vectors: Vectors, parts: int, size: int) -> Vectors:
-    """Return the (dim, dim) rotation; with no more vectors than codes there is none to learn."""
+    """Return the (dim, dim) rotation; with no more vectors than codes there is none to learn.
+
+    Nor with fewer vectors than dimensions: faiss would write past the end of its memory.
+    """
     import faiss
 
     dim = vectors.shape[1]
     bits = int(np.log2(max(2, size)))
-    if len(vectors) <= 2**bits:
+    if len(vectors) <= 2**bits or len(vectors) < dim:
         return np.eye(dim, dtype=np.float32)
     matrix = faiss.OPQMatrix(dim, parts)
     quantizer = faiss.ProductQuantizer(dim, parts, bits)

@@ -85,6 +85,19 @@ def collisions(counts: Counts) -> dict[str, float]:
     }
 
 
+def index_share(counts: Counts) -> float:
+    """Return the share of what tells items apart that their codes do not tell.
+
+    That is the mean of log2(items under the same codes) / log2(items): 0 where every item has codes
+    of its own, 1 where all share theirs. An appended index has to carry it, and means nothing.
+
+    Args:
+        counts: (occupied,) items under each tuple of codes.
+    """
+    items = int(counts.sum())
+    return float((counts * np.log2(counts)).sum() / items / np.log2(max(items, 2)))
+
+
 def bucket_histogram(raw: Counts, final: Counts) -> list[dict[str, int]]:
     """Return one row per bucket size: SIDs holding so many items, before and after."""
     before, after = np.bincount(raw), np.bincount(final)

@@ -66,6 +66,7 @@ def observe_report(numbers: dict[str, Any], least_sessions: int) -> dict[str, fl
     rebuilt = numbers.get(f"embedding_hitrate_reconstructed@{k}")
     enough = numbers.get("embedding_hitrate_sessions", 0) >= least_sessions
     return observed | {
+        "index_share": numbers.get("index_share"),
         "gini_worst_level": numbers.get("gini_worst_level"),
         "utilisation_worst_level": numbers.get("utilisation_worst_level"),
         "variance_explained": numbers.get("variance_explained"),

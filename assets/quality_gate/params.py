@@ -58,6 +58,10 @@ class QualityGateParams(Params):
         _at_most(0.5, "warning"),
         description="(items - different code tuples) / items before the policy.",
     )
+    index_share: Limit = Field(
+        _at_most(0.25),
+        description="Share of what tells items apart that an appended index carries.",
+    )
     load: Limit = Field(
         _at_most(0.8, "warning"), description="Items per possible ID; near 1 moved items end far."
     )
@@ -74,7 +78,7 @@ class QualityGateParams(Params):
         _at_most(0.25), description="Squared error that moves add, as a share of the variance."
     )
     variance_explained: Limit = Field(
-        _at_least(0.2), description="Share of the vectors' variance that the codes rebuild."
+        _at_least(0.1), description="Share of the vectors' variance that the codes rebuild."
     )
     embedding_hitrate_raw: Limit = Field(
         _at_least(0.01), description="Embedding hit rate of the vectors on validation."

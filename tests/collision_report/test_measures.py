@@ -24,6 +24,7 @@ from assets.collision_report.measures import (
     collisions,
     entropy,
     gini,
+    index_share,
     level_use,
     prefix_keys,
     space_use,
@@ -92,6 +93,15 @@ def test_collisions_count_items_that_share_and_ids_that_lack():
         {"items_per_sid": 2, "sids_before": 1, "sids_after": 0},
         {"items_per_sid": 3, "sids_before": 1, "sids_after": 0},
     ]
+
+
+@given(counts_lists)
+def test_an_index_carries_what_the_codes_leave_open(counts):
+    items = sum(counts)
+    whole = math.log2(max(items, 2))
+    told = entropy(np.array(counts))  # by the codes
+    left = math.log2(items) - told
+    assert index_share(np.array(counts)) == pytest.approx(left / whole, abs=1e-9)
 
 
 def test_level_use_counts_codes_that_some_item_has():
