@@ -176,6 +176,8 @@ def load_params(section: str, model: type[M], file: Path = PARAMS_FILE) -> M:
         raise UserError(
             f"{file} not found in {Path.cwd()}: run from the project's top folder."
         ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read as a text file in UTF-8: {error}.") from error
     except yaml.YAMLError as error:
         raise UserError(f"{file} is no valid YAML: {error}") from error
     if not isinstance(sections, dict):

@@ -90,6 +90,16 @@ def test_bad_params_are_refused_with_the_name_of_the_fault(folder, params, said)
     assert not (folder / "data" / "embeddings").exists()
 
 
+def test_params_that_are_no_text_file_are_refused(folder):
+    (folder / "params.yaml").write_bytes(b"embeddings: {word: caf\xe9}")
+    assert "params.yaml cannot be read as a text file in UTF-8" in run(folder).stderr
+    (folder / "params.yaml").unlink()
+    (folder / "params.yaml").mkdir()
+    failed = run(folder)
+    assert "params.yaml cannot be read" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 def test_outside_a_project_the_error_says_where_to_go(tmp_path):
     (tmp_path / "stage.py").write_text(STAGE)
     assert "run from the project's top folder" in run(tmp_path).stderr

@@ -43,6 +43,7 @@ WHY_NOT = {
     "search": "there were no train queries",
     "recommend": "there were no train interactions",
 }
+_MANIFEST = ("sid_version", "history", "beams", "similarity_weight", "rerank", "tasks")
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,12 @@ class Retriever:
             raise UserError(f"{folder} holds no retriever: run `dvc repro retriever` first.")
         device = Machine(device=device).torch_device()
         manifest = read_json(folder / "manifest.json")
+        missing = [key for key in _MANIFEST if key not in manifest]
+        if missing:
+            raise UserError(
+                f"{folder} comes from another version of Sidmill (manifest.json lacks "
+                f"`{missing[0]}`): run `dvc repro retriever`, or use the version that made it."
+            )
         ids = SemanticIds.load(root / "semantic_ids")
         if ids.version != manifest["sid_version"]:
             raise UserError(

@@ -12,7 +12,7 @@ import pytest
 from assets.interactions.__main__ import main
 from assets.interactions.artifact import Interactions
 from assets.interactions.params import InteractionsParams
-from assets.stage import Machine, Run, read_json
+from assets.stage import Machine, Run, UserError, read_json
 
 ITEMS = "item_id,title\na,Alien\nb,Brazil\nc,Casablanca\nd,Dune\n"
 
@@ -58,3 +58,17 @@ def tables() -> Callable[[Interactions], dict[str, bytes]]:
     """The bytes of every table but the rejects, whose row numbers are places in files."""
     names = ("items", "interactions", "queries", "pairs")
     return lambda made: {n: (made.folder / f"{n}.parquet").read_bytes() for n in names}
+
+
+@pytest.fixture
+def says(bench):
+    """``says(*words)``: a run is refused in one sentence that holds these words."""
+
+    def check(*words, **params):
+        with pytest.raises(UserError) as error:
+            bench.run(**params)
+        for word in words:
+            assert word in str(error.value)
+        assert "\n" not in str(error.value)
+
+    return check

@@ -17,7 +17,7 @@ from assets.retriever.__main__ import main
 from assets.retriever.artifact import Retriever
 from assets.retriever.params import RetrieverParams
 from assets.semantic_ids.artifact import SemanticIds, sid_text
-from assets.stage import UserError, read_json, run_stage
+from assets.stage import UserError, read_json, run_stage, write_json
 
 UPSTREAM = (
     "interactions", "synthetic_queries", "bi_encoder", "embeddings", "codebooks", "semantic_ids",
@@ -204,6 +204,15 @@ def test_ids_other_than_those_trained_on_are_refused(copied, data):
     moved = SemanticIds(**{**vars(ids), "codes": ids.codes[::-1].copy()})
     moved.save(copied / "data" / "semantic_ids")
     with pytest.raises(UserError, match="was trained on SID version"):
+        Retriever.load(copied / "data")
+
+
+def test_a_retriever_of_another_version_is_refused_with_what_to_do(copied, data):
+    folder = shutil.copytree(data / "retriever", copied / "data" / "retriever")
+    manifest = read_json(folder / "manifest.json")
+    del manifest["beams"]
+    write_json(folder / "manifest.json", manifest)
+    with pytest.raises(UserError, match="another version of Sidmill .* lacks `beams`"):
         Retriever.load(copied / "data")
 
 
