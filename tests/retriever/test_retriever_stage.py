@@ -212,7 +212,7 @@ def test_a_retriever_of_another_version_is_refused_with_what_to_do(copied, data)
     manifest = read_json(folder / "manifest.json")
     del manifest["beams"]
     write_json(folder / "manifest.json", manifest)
-    with pytest.raises(UserError, match="another version of Sidmill .* lacks `beams`"):
+    with pytest.raises(UserError, match=r"another version of Sidmill .* lacks `beams`"):
         Retriever.load(copied / "data")
 
 
