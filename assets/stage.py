@@ -39,6 +39,8 @@ from tqdm import tqdm
 PARAMS_FILE = Path("params.yaml")
 DATA = Path("data")
 CACHE = DATA / "cache"
+BASE_FILE = DATA / "base.yaml"
+RELEASES = DATA / "releases"
 
 T = TypeVar("T")
 
@@ -124,6 +126,20 @@ class Run(Generic[P]):
             raise UserError(f"{folder} is missing: run `dvc repro {stage}` first.")
         return folder
 
+    def base(self, stage: str) -> Path | None:
+        """Return the folder of an asset in the release to grow from; None: learn anew.
+
+        Raises:
+            UserError: See :func:`base_release`.
+        """
+        release = base_release()
+        if release and not (release / stage).is_dir():
+            raise UserError(
+                f"{release} holds no `{stage}` to grow from: name another release in {BASE_FILE}, "
+                "or run `sidmill rebuild`."
+            )
+        return release / stage if release else None
+
     def report(self, numbers: Mapping[str, Any]) -> None:
         """Write ``report.json`` into the asset: flat numbers and small tables (lists of rows)."""
         write_json(self.folder / "report.json", numbers)
@@ -200,6 +216,38 @@ def load_params(section: str, model: type[M], file: Path = PARAMS_FILE) -> M:
             else:
                 problems.append(f"`{key}`: {problem['msg']} (got {problem['input']!r})")
         raise UserError(f"{file}: " + "; ".join(problems) + ".") from error
+
+
+def base_release() -> Path | None:
+    """Return the folder of the release that ``data/base.yaml`` names; None: learn anew.
+
+    A release never changes, so its name says all there is to say about it.
+
+    Raises:
+        UserError: The file cannot be read, or there is no such release.
+    """
+    try:
+        content = yaml.safe_load(BASE_FILE.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{BASE_FILE} cannot be read: {error}") from error
+    if not isinstance(content, dict) or set(content) != {"release"}:
+        raise UserError(
+            f"{BASE_FILE} must hold one key, `release:`, with the name of a release or null."
+        )
+    name = content["release"]
+    if name is None:
+        return None
+    # `current` is a link, and what it names changes.
+    known = [path.name for path in RELEASES.glob("r*") if path.is_dir() and not path.is_symlink()]
+    if name not in known:
+        raise UserError(
+            f"{BASE_FILE} names the release {name!r}, but {RELEASES} holds "
+            f"{', '.join(sorted(known)) or 'none'}: `sidmill refresh` names the current one, "
+            "`sidmill rebuild` none."
+        )
+    return RELEASES / name
 
 
 def stage_names() -> list[str]:

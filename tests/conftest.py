@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,7 +94,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def write_project(folder: Path) -> None:
-    """Write params.yaml and data/incoming of the small project: the most rated items."""
+    """Write params, data/base.yaml and data/incoming of the small project: the most rated items."""
     from assets.interactions.packaged import movielens_small
 
     items, interactions = movielens_small()
@@ -110,3 +111,4 @@ def write_project(folder: Path) -> None:
         target.mkdir(parents=True)
         table.to_csv(target / f"{name}.csv", index=False)
     (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    shutil.copy(ROOT / "data" / "base.yaml", folder / "data")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.bi_encoder.artifact import BiEncoder
-from assets.bi_encoder.base_model import load_base, save_encoder, version_of
+from assets.bi_encoder.base_model import copy_encoder, load_base, save_encoder, version_of
 from assets.bi_encoder.curve import write_curve
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def main(run: Run[BiEncoderParams]) -> None:
-    """Save the base as the encoder, train it if there is something to learn, and measure both."""
+    """Learn an encoder, or take over that of a release, and measure it."""
     params, device = run.params, run.machine.torch_device()
     interactions = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
@@ -31,30 +31,45 @@ def main(run: Run[BiEncoderParams]) -> None:
     for task in ("queries", "pairs"):
         if not len(getattr(measured, task)):
             run.say(f"no validation {task}: recall is not measured on them.")
-    for task in examples.lacking:
-        run.say(f"no train {task}: the encoder does not learn from them.")
-
-    base = load_base(params.base, params.max_tokens, device)
-    save_encoder(base, run.folder, params, "content")
-    content = _measure(run.folder, measured, device)
-    trained, training = content, {}
-    if examples.pairs:
-        inputs = [version_of(run.input(name)) for name in ("interactions", "synthetic_queries")]
-        folder = training_folder(run.folder, inputs, params)
-        train_in_processes(folder, params, run.machine, examples, checks)
-        training = _adopt(run, folder, base)
-        trained = _measure(run.folder, measured, device)
-        shutil.rmtree(folder)
+    if released := run.base("bi_encoder"):
+        run.say(f"frozen: that of {released.parent.name}; nothing is learnt.")
+        copy_encoder(released, run.folder)
+        told: dict[str, float] = {"frozen": True}
+        content: Recalls = {}
+    else:
+        told, content = _learn(run, examples, measured, checks)
+    trained = _measure(run.folder, measured, device)
     run.report(
         {
             "dim": BiEncoder.load(run.folder).dim,
             "validation_queries": len(measured.queries),
             "validation_pairs": len(measured.pairs),
-            **{f"train_{task}_pairs": len(pairs) for task, pairs in examples.pairs.items()},
-            **training,
+            **told,
             **summary(trained, content, params.seed),
         }
     )
+
+
+def _learn(
+    run: Run[BiEncoderParams], examples: Examples, measured: Questions, checks: Questions
+) -> tuple[dict[str, float], Recalls]:
+    """Save the encoder, trained if it can be; return what is told of it and the base's recalls."""
+    params, device = run.params, run.machine.torch_device()
+    for task in examples.lacking:
+        run.say(f"no train {task}: the encoder does not learn from them.")
+    told: dict[str, float] = {
+        f"train_{task}_pairs": len(pairs) for task, pairs in examples.pairs.items()
+    }
+    base = load_base(params.base, params.max_tokens, device)
+    save_encoder(base, run.folder, params, "content")
+    content = _measure(run.folder, measured, device)
+    if examples.pairs:
+        inputs = [version_of(run.input(name)) for name in ("interactions", "synthetic_queries")]
+        folder = training_folder(run.folder, inputs, params)
+        train_in_processes(folder, params, run.machine, examples, checks)
+        told |= _adopt(run, folder, base)
+        shutil.rmtree(folder)
+    return told, content
 
 
 def _adopt(run: Run[BiEncoderParams], folder: Path, base: SentenceTransformer) -> dict[str, float]:

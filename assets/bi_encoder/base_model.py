@@ -75,6 +75,18 @@ def save_encoder(
     )
 
 
+def copy_encoder(released: Path, folder: Path) -> None:
+    """Copy the encoder of a release and what it tells of itself, but not what was measured then."""
+    # Bytes alone: the files of a release are read-only.
+    shutil.copytree(
+        released,
+        folder,
+        ignore=shutil.ignore_patterns("report.json"),
+        copy_function=shutil.copyfile,
+        dirs_exist_ok=True,
+    )
+
+
 def version_of(folder: Path) -> str:
     """Return the sha256 over the names and bytes of all files in a model's folder."""
     digest = hashlib.sha256()

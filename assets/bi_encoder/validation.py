@@ -125,16 +125,17 @@ def summary(trained: Recalls, content: Recalls, seed: int) -> dict[str, float]:
 
     Args:
         trained: Recalls of the encoder.
-        content: Recalls of its base on the same questions.
+        content: Recalls of its base on the same questions; empty where it is not at hand.
         seed: Seed of the bootstrap.
     """
     numbers: dict[str, float] = {}
     for task in trained:
-        rows = {
-            f"{task}_recall": trained[task],
-            f"content_{task}_recall": content[task],
-            f"{task}_gain": trained[task] - content[task],
-        }
+        rows = {f"{task}_recall": trained[task]}
+        if task in content:
+            rows |= {
+                f"content_{task}_recall": content[task],
+                f"{task}_gain": trained[task] - content[task],
+            }
         for name, values in rows.items():
             for place, k in enumerate(CUTS):
                 interval = bootstrap(values[:, place], seed=seed)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.fit_report import describe_fit
+from assets.codebooks.frozen import frozen_codebooks
 from assets.codebooks.params import CodebooksParams
 from assets.codebooks.quantizer import Beside
 from assets.codebooks.quantizers import QUANTIZERS
@@ -19,7 +20,7 @@ from assets.stage import Run, UserError, run_stage
 
 
 def main(run: Run[CodebooksParams]) -> None:
-    """Read the vectors, fit, and say how well the codes stand for them."""
+    """Read the vectors, fit or take over, and say how well the codes stand for them."""
     params = run.params
     embeddings = Embeddings.load(run.input("embeddings"))
     if params.view not in embeddings.views:
@@ -39,12 +40,17 @@ def main(run: Run[CodebooksParams]) -> None:
         raise UserError("data/embeddings holds no item: put some into data/incoming/items.")
 
     item_ids = embeddings.item_ids
-    beside = Beside(item_ids, partial(pairs_of_rows, run, item_ids))
-    quantizer = QUANTIZERS[params.quantizer].fit(
-        vectors, params, device=run.machine.device, beside=beside
-    )
-    codebooks = Codebooks(quantizer, params.view, params.settings)
+    if released := run.base("codebooks"):
+        codebooks = frozen_codebooks(released, params, vectors.shape[1])
+        run.say(f"frozen: those of {released.parent.name}; nothing is learnt.")
+    else:
+        beside = Beside(item_ids, partial(pairs_of_rows, run, item_ids))
+        learnt = QUANTIZERS[params.quantizer].fit(
+            vectors, params, device=run.machine.device, beside=beside
+        )
+        codebooks = Codebooks(learnt, params.view, params.settings)
     codebooks.save(run.folder)
+    quantizer = codebooks.quantizer
 
     report = describe_fit(quantizer, vectors, quantizer.codes_of(item_ids, vectors))
     run.report(report | quantizer.told)

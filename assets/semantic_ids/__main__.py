@@ -6,6 +6,7 @@ import numpy as np
 
 from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
+from assets.semantic_ids.appending import added_error, append_items, drift
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.params import SemanticIdsParams
 from assets.semantic_ids.path import code_distances, sid_keys
@@ -28,15 +29,14 @@ def main(run: Run[SemanticIdsParams]) -> None:
         )
     embeddings = Embeddings.load(run.input("embeddings"))
     problem = Problem.of(embeddings.item_ids, embeddings.views[codebooks.view], codebooks)
-    load = len(problem.item_ids) / problem.capacity
-    if load > HIGH_LOAD:
-        run.say(
-            f"warning: {load:.0%} of all {problem.capacity:,} SIDs are needed: enlarge "
-            "`codebooks.codebook_size` or `codebooks.levels`"
-        )
-
-    placement = policy.place(problem)
-    check_placement(placement, problem, policy.bucket_limit)
+    released = run.base("semantic_ids")
+    if released:
+        old = SemanticIds.load(released)
+        grown = append_items(old, problem, policy, codebooks.version)
+        placement, reserved = grown.placement, grown.reserved
+    else:
+        placement, reserved = policy.place(problem), None
+        check_placement(placement, problem, policy.bucket_limit)
 
     levels = problem.raw_codes.shape[1]
     moved = placement.codes[:, :levels] != problem.raw_codes
@@ -50,17 +50,35 @@ def main(run: Run[SemanticIdsParams]) -> None:
         policy=policy.name,
         codebook_version=codebooks.version,
         bucket_limit=policy.bucket_limit,
+        extends=old.version if released else None,
+        reserved=reserved,
     )
     ids.save(run.folder)
 
+    told = dict(placement.told)
+    if released:
+        before = Embeddings.load(released.parent / "embeddings")
+        told |= drift(old, before, problem, embeddings, codebooks.view)
+        told["added_error_of_new_items"] = added_error(ids, problem.errors, grown.is_new)
+        run.say(
+            f"appended to {released.parent.name}: {told['new_items']:,} new, "
+            f"{told['gone_items']:,} gone, {told['reserved_sids']:,} SIDs reserved, "
+            f"{told['changed_items']:,} changed."
+        )
     distinct = len(np.unique(sid_keys(ids.codes, ids.sizes)))
+    load = (len(ids.item_ids) + told.get("reserved_sids", 0)) / problem.capacity
+    if load > HIGH_LOAD:
+        run.say(
+            f"warning: {load:.0%} of all {problem.capacity:,} SIDs are needed: enlarge "
+            "`codebooks.codebook_size` or `codebooks.levels`"
+        )
     run.report(
         {
             "items": len(ids.item_ids),
             "distinct_sids": distinct,
             "moved_items": int((ids.moved_level >= 0).sum()),
             "load": load,
-            **placement.told,
+            **told,
         }
     )
     run.say(f"{distinct:,} SIDs for {len(ids.item_ids):,} items by `{policy.name}`")

@@ -18,12 +18,27 @@ from numpy.typing import NDArray
 
 from assets.stage import read_json, write_json
 
+RESERVED = "reserved.parquet"
+
 
 def sid_text(codes: Sequence[int]) -> str:
     """Write one SID as ``<a_12><b_200><c_7>``: level letter, code."""
     return "".join(
         f"<{letter}_{code}>" for letter, code in zip(string.ascii_lowercase, codes, strict=False)
     )
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """SIDs of items that left: nobody else gets them.
+
+    Attributes:
+        item_ids: (items,) text.
+        codes: (items, length) int32.
+    """
+
+    item_ids: NDArray[np.object_]
+    codes: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,8 @@ class SemanticIds:
         codebook_version: Version of the codebooks.
         bucket_limit: The most items that share one SID, as the policy promises; None if it does
             not.
+        extends: Version of the released IDs that these were appended to; None if to none.
+        reserved: SIDs of items that left since the IDs were first given; None if of none.
     """
 
     item_ids: NDArray[np.object_]
@@ -54,6 +71,8 @@ class SemanticIds:
     policy: str
     codebook_version: str
     bucket_limit: int | None = 1
+    extends: str | None = None
+    reserved: Reserved | None = None
 
     @property
     def version(self) -> str:
@@ -64,7 +83,7 @@ class SemanticIds:
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write ``semantic_ids.parquet`` and ``manifest.json``."""
+        """Write ``semantic_ids.parquet``, ``manifest.json`` and perhaps ``reserved.parquet``."""
         columns = {
             "item_id": pa.array(self.item_ids, pa.string()),
             "sid": pa.array([sid_text(row) for row in self.codes], pa.string()),
@@ -74,6 +93,12 @@ class SemanticIds:
             "distances": _lists(self.distances, pa.float32()),
         }
         pq.write_table(pa.table(columns), folder / "semantic_ids.parquet")
+        if self.reserved:
+            kept = {
+                "item_id": pa.array(self.reserved.item_ids, pa.string()),
+                "codes": _lists(self.reserved.codes, pa.int32()),
+            }
+            pq.write_table(pa.table(kept), folder / RESERVED)
         manifest = {
             "sid_version": self.version,
             "codebook_version": self.codebook_version,
@@ -81,7 +106,7 @@ class SemanticIds:
             "sizes": self.sizes,
             "items": len(self.item_ids),
             "bucket_limit": self.bucket_limit,
-            "extends": None,
+            "extends": self.extends,
         }
         write_json(folder / "manifest.json", manifest)
 
@@ -100,6 +125,8 @@ class SemanticIds:
             policy=manifest["policy"],
             codebook_version=manifest["codebook_version"],
             bucket_limit=manifest.get("bucket_limit", 1),
+            extends=manifest.get("extends"),
+            reserved=_reserved(Path(folder) / RESERVED),
         )
 
     @staticmethod
@@ -116,6 +143,13 @@ class SemanticIds:
         for place in range(codes.type.list_size):
             columns[f"code_{place}"] = pc.list_element(codes, place).to_pandas()
         return pd.DataFrame(columns)
+
+
+def _reserved(file: Path) -> Reserved | None:
+    if not file.is_file():
+        return None
+    table = pq.read_table(file).combine_chunks()
+    return Reserved(table.column("item_id").to_numpy(), _matrix(table, "codes"))
 
 
 def _lists(matrix: NDArray[Any], kind: pa.DataType) -> pa.FixedSizeListArray:

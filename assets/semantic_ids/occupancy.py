@@ -57,8 +57,8 @@ def _slot(occupancy: Occupancy, key: int) -> np.intp:
 @compiled
 def child(occupancy: Occupancy, depth: int, node: int, code: int) -> Any:
     """Return the node below ``node``, which is at ``depth``, or FULL, or UNUSED."""
-    if node == UNUSED:
-        return UNUSED
+    if node < ROOT:
+        return node  # all below an unused branch is unused, all below a full one full
     slot = _slot(occupancy, node * occupancy.stride + code + 1)
     if occupancy.keys[slot] == 0:
         return UNUSED

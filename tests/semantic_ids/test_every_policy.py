@@ -153,3 +153,15 @@ def test_beside_ids_taken_of_another_capacity_no_bucket_grows_beyond_its_own():
     codes = POLICIES["knn_n"](SemanticIdsParams(capacity=3)).place(crowded_problem).codes
     assert not (codes == crowded[0]).all(axis=1).any()
     assert np.unique(codes, axis=0, return_counts=True)[1].max() <= 3
+
+
+@pytest.mark.parametrize("policy", WITHIN)
+def test_a_first_code_whose_ids_are_all_taken_is_left(policy):
+    ids, vectors = catalogue(1)
+    first = Problem.of(ids, vectors, books_of([4, 4, 4]))
+    rest = np.stack(np.unravel_index(np.arange(16), (4, 4)), axis=1)
+    code = np.full(16, first.raw_codes[0, 0])
+    taken = np.column_stack([code, rest]).astype(np.int32)
+    problem = Problem.of(ids, vectors, books_of([4, 4, 4]), Prior(taken))
+    codes = place(problem, policy, {"capacity": 1}).codes
+    assert codes[0, 0] != first.raw_codes[0, 0]
