@@ -1,4 +1,4 @@
-"""The commands that build and release: run, publish, releases, rollback, status, ui.
+"""The commands that build and release: run, refresh, rebuild, publish and what goes with them.
 
 Heavy things are imported by the command that needs them, so that help and tables come at once.
 """
@@ -25,10 +25,56 @@ commands = typer.Typer()
 @commands.command(rich_help_panel=PANEL)
 def run(as_json: AsJson = False) -> None:
     """Bring every stage up to date, publish, and show what came of it."""
+    _run(project_root(), as_json)
+
+
+@commands.command(rich_help_panel=PANEL)
+def refresh(
+    name: Annotated[
+        str | None, typer.Argument(help="Such as r3; default: the current release.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep encoder, codebooks and IDs of a release, give new items IDs beside them, and run."""
+    from orchestration import releases as store
+    from orchestration.growth import set_base
+
+    root = project_root()
+    release = store.find(root, name)
+    if name is None and _is_built(root, release):
+        said = f"nothing to grow: {release.name} holds all there is; data/base.yaml stays as it is"
+        console(sys.stderr if as_json else None).print(said)
+    else:
+        set_base(root, release.name)
+    _run(root, as_json)
+
+
+@commands.command(rich_help_panel=PANEL)
+def rebuild(as_json: AsJson = False) -> None:
+    """Learn everything anew, encoder, codebooks and IDs, and run."""
+    from orchestration.growth import set_base
+
+    root = project_root()
+    set_base(root, None)
+    _run(root, as_json)
+
+
+def _is_built(root: Path, release: Any) -> bool:
+    """Tell whether what the project asks for now is what a release holds."""
+    from orchestration.dvc_pipeline import Pipeline
+    from orchestration.full_run import ready_for_dvc
+
+    ready_for_dvc(root, console(sys.stderr))
+    pipeline = Pipeline.load(root)
+    made = {stage: lock.output for stage, lock in pipeline.lock().items()}
+    return release.assets == made and not pipeline.stale()
+
+
+def _run(root: Path, as_json: bool) -> None:
     from orchestration.full_run import build, still_answers, summary
     from orchestration.releases import PublishError, current, publish
 
-    root, progress = project_root(), console(sys.stderr if as_json else None)
+    progress = console(sys.stderr if as_json else None)
     signal.signal(signal.SIGTERM, _stop)  # an exception, so that DVC is ended too
     done = build(root, progress)
     before = current(root)
@@ -130,6 +176,7 @@ def status(as_json: AsJson = False) -> None:
     """Say which assets are out of date and why, and what is released."""
     from orchestration.dvc_pipeline import Pipeline
     from orchestration.full_run import ready_for_dvc
+    from orchestration.growth import base_name
     from orchestration.releases import current
 
     root = project_root()
@@ -140,7 +187,9 @@ def status(as_json: AsJson = False) -> None:
     released = release is not None and not stale and release.assets == made
     if as_json:
         entry = _entry(release, release) if release else None
-        print_json({"stale": stale, "release": entry, "released": released})
+        print_json(
+            {"stale": stale, "release": entry, "released": released, "base": base_name(root)}
+        )
         return
     rows = [
         [name, "out of date" if name in stale else "up to date", _reasons(stale.get(name, []))]
@@ -152,6 +201,8 @@ def status(as_json: AsJson = False) -> None:
     else:
         also = "these very assets" if released else "made of other assets than data/ holds now"
         print(f"released: {release.name}, published {release.created}; {also}")
+    if grown := base_name(root):
+        print(f"grows from {grown}; `sidmill rebuild` learns everything anew")
     if stale:
         print("`sidmill run` brings everything up to date and publishes it")
     elif not released:

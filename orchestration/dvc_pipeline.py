@@ -202,6 +202,9 @@ class Pipeline:
                     if old.get(key) != new.get(key):
                         yield f"{section}.{key} was {old.get(key)}, is {new.get(key)}"
                 return
+            if section in locked.get(file, {}):
+                yield f"{section} was {old}, is {new}"
+                return
         yield reason
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from assets.stage import UserError
 from orchestration.dvc_pipeline import LOCKED, Pipeline, end, environment, last_words
+from orchestration.growth import base_name
 
 REFERENCES = "refs/exps/"
 FAILED = re.compile(r"ERROR: failed to reproduce '([^']+)'")
@@ -137,6 +138,8 @@ def run_command(
     # Files that people dropped are ignored by git, so they would not be there.
     loose = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory"]
     dropped = _git(root, *loose, "data/incoming").splitlines()
+    if grown := base_name(root):
+        dropped.append(f"data/releases/{grown}")
     copies = [word for path in dropped for word in ("-C", path.rstrip("/"))]
     dvc = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name]
     return [*dvc, *copies, *sets, *stages]
@@ -169,7 +172,14 @@ def require_repository(pipeline: Pipeline) -> None:
             "`git commit -m start`."
         )
     code = {dep for stage in pipeline.stages.values() for dep in stage.deps}
-    needed = {"params.yaml", "dvc.yaml", ".dvc", *(dep for dep in code if dep[:5] != "data/")}
+    knobs = {file for stage in pipeline.stages.values() for file, _ in stage.params}
+    needed = {
+        "params.yaml",
+        "dvc.yaml",
+        ".dvc",
+        *knobs,
+        *(dep for dep in code if dep[:5] != "data/"),
+    }
     open_files = []
     status = _git(root, "status", "--porcelain", "--untracked-files=all", "--no-renames", ".")
     for line in status.splitlines():

@@ -32,8 +32,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assets.stage import UserError, load_params, read_json
 from orchestration.dvc_pipeline import Pipeline
+from orchestration.growth import base_name
 
 NAME = re.compile(r"r(\d+)-[0-9a-f]{8}")
+NOTHING_YET = "nothing is released yet"
 RECALL = {
     "search": "search.retriever.recall@10",
     "re-ranked search": "search.retriever_reranked.recall@10",
@@ -56,7 +58,11 @@ class ReleaseParams(BaseModel):
         description="Least share of the released items (same id, same title) that the new "
         "catalogue must hold for the two to be compared at all.",
     )
-    keep: int = Field(5, ge=1, description="Newest releases kept; the current one always is.")
+    keep: int = Field(
+        5,
+        ge=1,
+        description="Newest releases kept; the current one and the one to grow from always are.",
+    )
 
 
 class PublishError(UserError):
@@ -102,6 +108,26 @@ def current(root: Path) -> Release | None:
     """Return the release that is used, None before the first."""
     folder = (_home(root) / "current").resolve()
     return _read(folder) if (folder / "release.json").is_file() else None
+
+
+def find(root: Path, name: str | None = None) -> Release:
+    """Return a release.
+
+    Args:
+        root: The project's folder.
+        name: Its name or the part before the dash, such as ``r3``; the current one if None.
+
+    Raises:
+        PublishError: There is no such release.
+    """
+    known, used = releases(root), current(root)
+    fitting = [r for r in known if name in {r.name, f"r{r.number}"}] if name else [used]
+    if not known or used is None:
+        raise PublishError(f"{NOTHING_YET}: `sidmill run` builds everything and publishes it.")
+    if not fitting or fitting[0] is None:
+        names = ", ".join(release.name for release in known)
+        raise PublishError(f"no release is called {name}; there are {names}.")
+    return fitting[0]
 
 
 def publish(root: Path, force: bool = False) -> Release:
@@ -162,18 +188,14 @@ def rollback(root: Path, name: str | None = None) -> Release:
     with _as_refusal(), _only_one(root):
         known, used = releases(root), current(root)
         if not known:
-            raise PublishError("nothing is released yet, so there is nothing to go back to.")
+            raise PublishError(f"{NOTHING_YET}, so there is nothing to go back to.")
         if name is None:
             earlier = [r for r in known if used is None or r.number < used.number]
             if not earlier:
                 raise PublishError(f"no release is older than the current one, {known[0].name}.")
             chosen = earlier[-1]
         else:
-            fitting = [r for r in known if name in {r.name, f"r{r.number}"}]
-            if not fitting:
-                names = ", ".join(release.name for release in known)
-                raise PublishError(f"no release is called {name}; there are {names}.")
-            chosen = fitting[0]
+            chosen = find(root, name)
         _announce(_home(root), chosen.name)
         _finish(_home(root))
         return chosen
@@ -363,9 +385,9 @@ def _finish(home: Path) -> None:
 
 
 def _prune(root: Path, keep: int) -> None:
-    used = current(root)
+    needed = {base_name(root), *(used.name for used in [current(root)] if used)}
     for old in releases(root)[:-keep]:
-        if used and old.name != used.name:
+        if old.name not in needed:
             # Renamed first, so that a half-deleted release is never listed.
             doomed = old.folder.rename(old.folder.with_name(f".{old.name}.partial"))
             shutil.rmtree(doomed)
