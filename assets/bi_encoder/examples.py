@@ -94,7 +94,7 @@ class Examples:
             keys["recommendation"] = np.r_[keys["recommendation"], self.documents * (size + 1)]
         return {task: np.unique(values) for task, values in keys.items()}
 
-    def tasks(self, params: BiEncoderParams) -> list[Task]:
+    def weighted_tasks(self, params: BiEncoderParams) -> list[Task]:
         """Return what the loss needs to know of each task."""
         from assets.bi_encoder.loss import Task
 

@@ -78,7 +78,7 @@ def train(
         model=model,
         args=_arguments(folder, params, machine),
         train_dataset=examples.dataset(params, miner),
-        loss=SummedContrastiveLoss(model, examples.tasks(params), params.scale),
+        loss=SummedContrastiveLoss(model, examples.weighted_tasks(params), params.scale),
         evaluator=_Recall(checks, [TASK_OF[task] for task in examples.pairs], batch),
         callbacks=[EarlyStoppingCallback(params.patience), _Progress()],
     )
