@@ -112,7 +112,7 @@ def test_mined_negatives_are_close_to_the_query_and_never_right(inputs):
     wanted = params(hard_negatives=2)
     rows = np.array(examples.dataset(wanted, miner)["label"])
     assert rows.shape[1] == 4
-    assert [task.columns for task in examples.tasks(wanted)] == [4]
+    assert [task.columns for task in examples.weighted_tasks(wanted)] == [4]
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     size = len(examples.texts)
     for column in (2, 3):
