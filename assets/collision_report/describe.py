@@ -56,7 +56,7 @@ def describe_ids(
         **errors,
         "gini_raw": gini(before),
         "gini": gini(after),
-        **space_use(after, ids.sizes),
+        **space_use(after, ids.sizes, len(ids.reserved.item_ids) if ids.reserved else 0),
         **worst_levels(use),
         "levels": use,
         "moved_by_level": [

@@ -160,11 +160,17 @@ def worst_levels(use: list[dict[str, float]]) -> dict[str, float | None]:
     }
 
 
-def space_use(counts: Counts, sizes: Sequence[int]) -> dict[str, float]:
-    """Return the load of the code space (items per possible SID) and its Gini with empty SIDs."""
+def space_use(counts: Counts, sizes: Sequence[int], reserved: int = 0) -> dict[str, float]:
+    """Return the load of the code space (items per possible SID) and its Gini with empty SIDs.
+
+    Args:
+        counts: (occupied SIDs,) items of each.
+        sizes: Number of possible codes at each position.
+        reserved: Items that left, whose SIDs nobody else gets: they count as load.
+    """
     space = math.prod(sizes)
     return {
         "code_space": space,
-        "load": int(counts.sum()) / space,
+        "load": (int(counts.sum()) + reserved) / space,
         "gini_full_space": gini(counts, space),
     }

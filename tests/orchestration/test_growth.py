@@ -167,6 +167,7 @@ def test_a_refresh_keeps_encoder_codebooks_and_every_id_and_adds_the_new_items(g
     assert 0.1 < told["drift_max"] < 2
     report = json.loads((data / "collision_report" / "report.json").read_text())
     assert (report["items"], report["conflict_rate"]) == (len(items), 0)
+    assert report["load"] == told["load"] == pytest.approx((len(items) + 1) / 16**3, rel=1e-5)
 
 
 def test_a_refresh_refuses_other_codebooks_and_other_policies(grown, tmp_path):

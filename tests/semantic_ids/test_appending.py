@@ -6,6 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_ids.made_up import books_of, catalogue
 
+from assets.codebooks.artifact import Codebooks
+from assets.codebooks.hierarchical_kmeans import HierarchicalKMeans
+from assets.codebooks.params import CodebooksParams
 from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.appending import Grown, added_error, append_items, drift
 from assets.semantic_ids.artifact import SemanticIds
@@ -159,6 +162,27 @@ def test_an_index_without_numbers_left_asks_for_a_rebuild():
     old = grow(old, ids[:4], vectors[:4], index_size=4)
     with pytest.raises(UserError, match=r"`semantic_ids.index_size` to 5.*`sidmill rebuild`"):
         grow(old, ids, vectors, index_size=4)
+
+
+def test_codes_that_mean_something_only_under_their_prefix_are_appended_to_as_well():
+    ids, vectors = catalogue(80)
+    params = CodebooksParams(quantizer="hierarchical_kmeans", levels=2, codebook_size=4)
+    tree = Codebooks(HierarchicalKMeans.fit(vectors[:60], params), "text", {})
+    assert not tree.quantizer.additive
+    policy = POLICIES["append_index"](params_of("append_index"))
+    first = Problem.of(ids[:60], vectors[:60], tree)
+    placed = policy.place(first)
+    old = dataclasses.replace(
+        empty("append_index"),
+        item_ids=first.item_ids,
+        codes=placed.codes,
+        raw_codes=first.raw_codes,
+        sizes=placed.sizes,
+        codebook_version=tree.version,
+    )
+    grown = append_items(old, Problem.of(ids, vectors, tree), policy, tree.version)
+    np.testing.assert_array_equal(grown.placement.codes[:60], placed.codes)
+    assert len(np.unique(grown.placement.codes, axis=0)) == 80
 
 
 def test_what_is_asked_for_must_be_what_was_given():
