@@ -38,7 +38,7 @@ class Rates:
 STAGES = {
     "interactions": Rates(0.8, items=5, interactions=10),
     "synthetic_queries": Rates(0.5, items=200, characters=2),
-    "bi_encoder": Rates(5, characters=100),
+    "bi_encoder": Rates(40, items=7500, characters=60),
     "embeddings": Rates(1, items=60, characters=0.2),
     "codebooks": Rates(0.5, items=200),
     "semantic_ids": Rates(0.2, items=20),
