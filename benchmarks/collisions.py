@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from assets.semantic_ids import ecm, knn_n, rrs
+from assets.semantic_ids import assignment, ecm, knn_n, rrs
 from assets.semantic_ids.append_index import AppendIndex
 from assets.semantic_ids.distances import offsets_of
 from assets.semantic_ids.params import SemanticIdsParams
@@ -203,7 +203,7 @@ def main() -> None:
     arguments = full.parse_args()
     faiss.omp_set_num_threads(1)
     stopwatch = Stopwatch()
-    for module in (ecm, rrs, knn_n):
+    for module in (assignment, ecm, rrs, knn_n):
         for name in ("greedy_distances", "path_scores", "code_products"):
             if hasattr(module, name):
                 stopwatch.watch(module, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.base_model import copy_encoder, load_base, save_encoder, version_of
-from assets.bi_encoder.curve import write_curve
+from assets.bi_encoder.curve import RECALLS, write_curve
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.processes import train_in_processes, training_folder
@@ -38,14 +38,17 @@ def main(run: Run[BiEncoderParams]) -> None:
         content: Recalls = {}
     else:
         told, content = _learn(run, examples, measured, checks)
-    trained = _measure(run.folder, measured, device)
+    recalls = summary(_measure(run.folder, measured, device), content, params.seed)
+    if "best_step" not in told:  # nothing was learnt: DVC draws one point instead of complaining
+        point = {name: recalls[name] for name in RECALLS if name in recalls}
+        write_curve([{"step": 0, **point}], 0, run.folder)
     run.report(
         {
             "dim": BiEncoder.load(run.folder).dim,
             "validation_queries": len(measured.queries),
             "validation_pairs": len(measured.pairs),
             **told,
-            **summary(trained, content, params.seed),
+            **recalls,
         }
     )
 

@@ -16,7 +16,7 @@ LOSS, RECALL = "#8f9b6b", "#0b6e99"
 
 
 def write_curve(checks: Sequence[dict[str, float]], best_step: int, folder: Path) -> None:
-    """Write ``training.csv`` and ``training.png``.
+    """Write ``training.csv`` and, where there is a course to draw, ``training.png``.
 
     Args:
         checks: Rows with step, recalls and, after the first, losses.
@@ -26,7 +26,7 @@ def write_curve(checks: Sequence[dict[str, float]], best_step: int, folder: Path
     table = pd.DataFrame(list(checks))
     table.to_csv(folder / "training.csv", index=False, float_format="%.6g", lineterminator="\n")
     panels = {name: panel for name, panel in RECALLS.items() if name in table}
-    if not panels:
+    if not panels or len(table) < 2:
         return
     figure = Figure(figsize=(4.8 * len(panels), 3.2), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]

@@ -61,6 +61,7 @@ def test_a_project_without_queries_and_pairs_gets_its_encoder_and_a_line(bare, t
     )
     assert "recall is not measured" in capsys.readouterr().out
     assert json.loads((out / "report.json").read_text())["validation_queries"] == 0
+    assert (out / "training.csv").read_text() == "step\n0\n"
     encoder = BiEncoder.load(out)
     vectors = encoder.encode(["a red shoe", "sea", "a red shoe", ""])
     assert vectors.shape == (4, 16)
