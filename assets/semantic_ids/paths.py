@@ -257,24 +257,29 @@ def _reach(  # noqa: C901, PLR0912  one search, compiled as a whole
     for entry in range(book.starts[row], book.starts[row] + book.lengths[row]):
         want = min(want, book.costs[entry] + book.prices[book.columns[entry]])
     least_out, out_row = np.inf, FREE
+    bound = np.inf  # no chain that is at least as long can win
     while True:
         # look at all that the row might hold
         for entry in range(book.starts[row], book.starts[row] + book.lengths[row]):
             column = book.columns[entry]
             far = base + (book.costs[entry] + book.prices[column] - want)
-            if book.settled[column] or far >= book.distances[column]:
+            if far >= bound or book.settled[column] or far >= book.distances[column]:
                 continue
             if book.distances[column] == np.inf:
                 touched[touches] = column
                 touches += 1
             book.distances[column] = far
             book.through[column], book.reached[column] = entry, row
+            if book.holders[column] == FREE:
+                bound = far
             if not _push(book, far, column):
                 return touches, True, FREE, 0.0
-        if book.ends[row] < np.inf and not _push(book, base + (book.ends[row] - want), -1 - row):
-            return touches, True, FREE, 0.0
         if base + (wishes.leaving - want) < least_out:
             least_out, out_row = base + (wishes.leaving - want), row
+            bound = min(bound, least_out)
+        beyond = base + (book.ends[row] - want)
+        if beyond < bound and not _push(book, beyond, -1 - row):
+            return touches, True, FREE, 0.0
         # go on at what is nearest
         while True:
             if book.counts[_QUEUED] == 0 or least_out <= book.queue_keys[0]:
