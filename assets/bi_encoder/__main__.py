@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.base_model import copy_encoder, load_base, save_encoder, version_of
-from assets.bi_encoder.curve import RECALLS, write_curve
+from assets.bi_encoder.curve import CURVE, RECALLS, write_curve
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.processes import train_in_processes, training_folder
@@ -39,7 +39,7 @@ def main(run: Run[BiEncoderParams]) -> None:
     else:
         told, content = _learn(run, examples, measured, checks)
     recalls = summary(_measure(run.folder, measured, device), content, params.seed)
-    if "best_step" not in told:  # nothing was learnt: DVC draws one point instead of complaining
+    if not (run.folder / CURVE).exists():  # DVC draws one point instead of complaining
         point = {name: recalls[name] for name in RECALLS if name in recalls}
         write_curve([{"step": 0, **point}], 0, run.folder)
     run.report(

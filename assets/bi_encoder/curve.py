@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+CURVE = "training.csv"
 RECALLS = {
     "query_recall@10": ("search", "search_loss"),
     "pair_recall@10": ("recommendation", "recommendation_loss"),
@@ -24,7 +25,7 @@ def write_curve(checks: Sequence[dict[str, float]], best_step: int, folder: Path
         folder: Where to.
     """
     table = pd.DataFrame(list(checks))
-    table.to_csv(folder / "training.csv", index=False, float_format="%.6g", lineterminator="\n")
+    table.to_csv(folder / CURVE, index=False, float_format="%.6g", lineterminator="\n")
     panels = {name: panel for name, panel in RECALLS.items() if name in table}
     if not panels or len(table) < 2:
         return
