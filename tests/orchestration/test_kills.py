@@ -68,10 +68,10 @@ def killed(house: Any, whom: str, after: float) -> bool:
 
 
 def forget_all(root: Path) -> None:
-    """Take away everything that runs have made."""
+    """Take away everything that runs have made; what users wrote stays."""
     (root / "dvc.lock").unlink()
     for folder in [root / ".dvc" / "cache", *(root / "data").iterdir()]:
-        if folder.name != "incoming":
+        if folder.name not in ("incoming", "base.yaml"):
             shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
 
 
