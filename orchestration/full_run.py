@@ -22,6 +22,7 @@ from rich.text import Text
 
 from assets.stage import UserError, read_json
 from orchestration.dvc_pipeline import Outcome, Pipeline, StageFailedError, repro
+from orchestration.growth import BASE, set_base
 from orchestration.releases import current
 
 BEGINNINGS: dict[re.Pattern[str], Outcome] = {
@@ -156,7 +157,11 @@ def still_answers(root: Path) -> str:
 
 
 def ready_for_dvc(root: Path, console: Console) -> None:
-    """Let DVC work in a folder that is unpacked from an archive and no git repository."""
+    """Let DVC work in a folder that is no git repository, or whose data/ was cleared away."""
+    asked = {file for stage in Pipeline.load(root).stages.values() for file, _ in stage.params}
+    if str(BASE) in asked and not (root / BASE).exists():
+        set_base(root, None)
+        console.print(f"{BASE} was missing: written again, and everything is learnt anew")
     in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not (root / ".dvc").is_dir():
         _dvc(root, "init", "--quiet", *([] if in_git else ["--no-scm"]))

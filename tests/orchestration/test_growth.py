@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 import yaml
 from conftest import run_stage
 from dagster import DagsterInstance
+from rich.console import Console
 
 from assets.semantic_ids.artifact import SemanticIds
 from orchestration.experiments import run_command
+from orchestration.full_run import build
 from orchestration.growth import base_name, set_base
 from orchestration.releases import PublishError, current, find, publish, releases
 
@@ -55,6 +58,15 @@ def test_naming_a_release_reruns_who_learns_and_null_restores(
     set_base(toy.root, None)
     assert toy.computed(engine, instance, "retriever") == []
     assert toy.lock == before
+
+
+def test_a_run_after_data_was_cleared_away_learns_everything_anew(growing_toy):
+    (growing_toy.root / "data" / "base.yaml").unlink()
+    said = io.StringIO()
+    done = build(growing_toy.root, Console(file=said, width=200))
+    assert "data/base.yaml was missing: written again" in said.getvalue()
+    assert {stage.outcome for stage in done} == {"ran"}
+    assert base_name(growing_toy.root) is None
 
 
 def test_an_experiment_takes_the_release_along(growing_toy):
@@ -123,7 +135,7 @@ def grown(project, tmp_path_factory):
     items = pd.read_csv(file, dtype=str)
     items[10:].to_csv(file, index=False)
     set_base(root, None)
-    build(root)
+    build_ids(root)
     home = root / "data" / "releases" / "r1-00000000"
     for stage in ("bi_encoder", "embeddings", "codebooks", "semantic_ids"):
         shutil.copytree(root / "data" / stage, home / stage)
@@ -133,11 +145,11 @@ def grown(project, tmp_path_factory):
     items.loc[30, "title"] = "Something else altogether"
     items.to_csv(file, index=False)
     set_base(root, "r1-00000000")
-    build(root)
+    build_ids(root)
     return root, home, items
 
 
-def build(root: Path) -> None:
+def build_ids(root: Path) -> None:
     stages = ["interactions", "synthetic_queries", "bi_encoder", "embeddings", "codebooks"]
     for stage in [*stages, "semantic_ids", "collision_report", "quality_gate"]:
         done = run_stage(stage, root)
