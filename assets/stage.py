@@ -17,8 +17,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
-import os
 import random
 import resource
 import shutil
@@ -32,9 +30,10 @@ from typing import Any, Generic, NoReturn, TypeVar
 import numpy as np
 import psutil
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
+
+from assets.files import write_json
 
 PARAMS_FILE = Path("params.yaml")
 DATA = Path("data")
@@ -65,40 +64,6 @@ P = TypeVar("P", bound=Params)
 M = TypeVar("M", bound=BaseModel)
 
 
-class Machine(BaseSettings):
-    """What depends on this machine alone: environment variables, none of which changes a result."""
-
-    model_config = SettingsConfigDict(env_prefix="SIDMILL_", frozen=True)
-
-    device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu` or `cuda`.")
-    memory_limit: str = Field("4GB", description="Most memory DuckDB may take before it spills.")
-    temp_folder: str = Field("data/cache/tmp", description="Where DuckDB spills to.")
-    threads: int = Field(os.cpu_count() or 1, ge=1, description="CPU threads of one stage.")
-    openai_key: SecretStr = Field(
-        SecretStr(""), description="Key of the endpoint that writes queries; local ones need none."
-    )
-    openai_concurrency: int = Field(
-        8, ge=1, description="Most requests to that endpoint at the same time."
-    )
-    processes: int = Field(
-        0, ge=0, description="Processes that train an encoder; 0: one per GPU, or one."
-    )
-
-    def torch_device(self) -> str:
-        """Return ``cuda`` or ``cpu`` for torch."""
-        import torch
-
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.device
-
-    def training_processes(self) -> int:
-        """Return the number of processes to train with."""
-        import torch
-
-        return self.processes or max(1, self.torch_device() == "cuda" and torch.cuda.device_count())
-
-
 @dataclass(frozen=True)
 class Run(Generic[P]):
     """One run of one stage.
@@ -107,13 +72,11 @@ class Run(Generic[P]):
         name: The stage, which is also the name of its folder and of its section in params.yaml.
         params: The validated section.
         folder: Where the stage writes its asset. Empty at the start.
-        machine: Settings of this machine.
     """
 
     name: str
     params: P
     folder: Path
-    machine: Machine
 
     def input(self, stage: str) -> Path:
         """Return the folder of an upstream asset.
@@ -160,8 +123,8 @@ def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) 
     started = time.monotonic()
     try:
         with _only_one(name):
-            run = Run(name, load_params(name, params_model), _fresh_folder(name), Machine())
-            _seed(run.params.seed, run.machine.threads)
+            run = Run(name, load_params(name, params_model), _fresh_folder(name))
+            _seed(run.params.seed)
             try:
                 main(run)
             except NegativeResultError:
@@ -218,25 +181,34 @@ def load_params(section: str, model: type[M], file: Path = PARAMS_FILE) -> M:
         raise UserError(f"{file}: " + "; ".join(problems) + ".") from error
 
 
+def base_name(file: Path = BASE_FILE) -> str | None:
+    """Return the name of the release to grow from; None, also without the file: learn anew.
+
+    Raises:
+        UserError: The file cannot be read, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from error
+    if not isinstance(content, dict) or set(content) != {"release"}:
+        raise UserError(
+            f"{file} must hold one key, `release:`, with the name of a release or null."
+        )
+    return None if content["release"] is None else str(content["release"])
+
+
 def base_release() -> Path | None:
     """Return the folder of the release that ``data/base.yaml`` names; None: learn anew.
 
     A release never changes, so its name says all there is to say about it.
 
     Raises:
-        UserError: The file cannot be read, or there is no such release.
+        UserError: The file says something else, or there is no such release.
     """
-    try:
-        content = yaml.safe_load(BASE_FILE.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{BASE_FILE} cannot be read: {error}") from error
-    if not isinstance(content, dict) or set(content) != {"release"}:
-        raise UserError(
-            f"{BASE_FILE} must hold one key, `release:`, with the name of a release or null."
-        )
-    name = content["release"]
+    name = base_name()
     if name is None:
         return None
     # `current` is a link, and what it names changes.
@@ -253,17 +225,6 @@ def base_release() -> Path | None:
 def stage_names() -> list[str]:
     """Return the names of all stages: the packages beside this file that can be run."""
     return sorted(file.parent.name for file in Path(__file__).parent.glob("*/__main__.py"))
-
-
-def write_json(file: Path, content: Any) -> None:
-    """Write JSON with the same bytes for the same content; numpy values become plain ones."""
-    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    file.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(file: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def progress(
@@ -292,31 +253,14 @@ def progress(
         yield item
 
 
-def _plain(value: Any) -> Any:
-    """Turn numpy values and containers into what JSON knows; floats keep 6 significant digits."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
-
-
-def _seed(seed: int, threads: int) -> None:
-    """Seed all generators; torch and faiss, where imported later, read their threads from here."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+def _seed(seed: int) -> None:
+    """Seed all generators."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  libraries draw from the global generator
     if "torch" in sys.modules:
         import torch
 
         torch.manual_seed(seed)
-        torch.set_num_threads(threads)
 
 
 def _fresh_folder(name: str) -> Path:
@@ -387,11 +331,17 @@ def _log(run: Run[P], seconds: float) -> None:
         "ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seconds": round(seconds, 2),
         "peak_memory_mb": round(peak),
-        "device": run.machine.device,
+        "device": _device(),
     }
     with (DATA / "logs" / "stages.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
     run.say(f"done in {seconds:.1f} s, peak memory {peak:,.0f} MB")
+
+
+def _device() -> str:
+    """Name what the stage computed on."""
+    torch = sys.modules.get("torch")
+    return "cuda" if torch and torch.cuda.is_initialized() else "cpu"
 
 
 def _exit(message: str, code: int = 1) -> NoReturn:

@@ -23,7 +23,8 @@ from sentence_transformers import SentenceTransformer
 
 from assets.evaluation import bootstrap, choose_by_hash, gains_of, nearest, recall
 from assets.interactions.artifact import Interactions
-from assets.stage import CACHE, DATA, Machine, UserError
+from assets.machine import Machine
+from assets.stage import CACHE, DATA, UserError
 from assets.synthetic_queries.answer_store import AnswerStore
 from assets.synthetic_queries.artifact import SearchTasks
 from assets.synthetic_queries.attributes import AttributesGenerator

@@ -21,7 +21,7 @@ import numpy as np
 
 from assets.interactions.artifact import Interactions
 from assets.synthetic_queries.artifact import SyntheticQueries
-from orchestration.releases import Release, current
+from orchestration.releases.store import Release, current
 
 PATIENCE = 120
 

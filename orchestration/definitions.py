@@ -12,7 +12,7 @@ import dagster as dg
 from orchestration.dvc_pipeline import Pipeline
 from orchestration.rebuilds import incoming_sensor, rebuild, repro_sensor, weekly_rebuild
 from orchestration.stage_assets import release_asset, stage_asset
-from orchestration.study_jobs import study_jobs
+from orchestration.studies.jobs import study_jobs
 
 
 def build_definitions(root: Path) -> dg.Definitions:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
+from assets.stage import BASE_FILE, UserError
+from assets.stage import base_name as base_name_of
 
-BASE = Path("data") / "base.yaml"
 TEXT = """\
 # null: everything is learnt anew. A release's name: its encoder, codebooks and IDs are kept.
 release: {}
@@ -24,16 +24,14 @@ def base_name(root: Path) -> str | None:
     A file that says neither is the business of the stages, which refuse it.
     """
     try:
-        content = yaml.safe_load((root / BASE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return base_name_of(root / BASE_FILE)
+    except UserError:
         return None
-    name = content.get("release") if isinstance(content, dict) else None
-    return str(name) if name else None
 
 
 def set_base(root: Path, name: str | None) -> None:
     """Write what to grow from; the same content leaves the file alone."""
-    file, text = root / BASE, TEXT.format(name or "null")
+    file, text = root / BASE_FILE, TEXT.format(name or "null")
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")

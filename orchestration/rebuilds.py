@@ -11,7 +11,7 @@ import dagster as dg
 
 from orchestration import gate_checks
 from orchestration.dvc_pipeline import Lock, Pipeline
-from orchestration.releases import current
+from orchestration.releases.store import current
 from orchestration.stage_assets import RELEASE_CODE_VERSION, release_metadata, stage_metadata
 
 INCOMING = "data/incoming"

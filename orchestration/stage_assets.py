@@ -16,7 +16,8 @@ import dagster as dg
 
 from orchestration import gate_checks
 from orchestration.dvc_pipeline import Pipeline, Stage, StageFailedError, repro
-from orchestration.releases import PublishError, Release, publish
+from orchestration.releases.publishing import publish
+from orchestration.releases.store import PublishError, Release
 
 MOST_ROWS = 50
 MOST_FIGURE_BYTES = 500_000

@@ -13,8 +13,10 @@ from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.processes import train_in_processes, training_folder
 from assets.bi_encoder.validation import Questions, Recalls, summary
+from assets.files import read_json
 from assets.interactions.artifact import Interactions
-from assets.stage import CACHE, Run, read_json, run_stage
+from assets.machine import Machine
+from assets.stage import CACHE, Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(run: Run[BiEncoderParams]) -> None:
     """Learn an encoder, or take over that of a release, and measure it."""
-    params, device = run.params, run.machine.torch_device()
+    params, device = run.params, Machine.here().torch_device()
     interactions = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
     examples = Examples.of(params.variant, interactions, queries)
@@ -57,7 +59,7 @@ def _learn(
     run: Run[BiEncoderParams], examples: Examples, measured: Questions, checks: Questions
 ) -> tuple[dict[str, float], Recalls]:
     """Save the encoder, trained if it can be; return what is told of it and the base's recalls."""
-    params, device = run.params, run.machine.torch_device()
+    params, device = run.params, Machine.here().torch_device()
     for task in examples.lacking:
         run.say(f"no train {task}: the encoder does not learn from them.")
     told: dict[str, float] = {
@@ -69,7 +71,7 @@ def _learn(
     if examples.pairs:
         inputs = [version_of(run.input(name)) for name in ("interactions", "synthetic_queries")]
         folder = training_folder(run.folder, inputs, params)
-        train_in_processes(folder, params, run.machine, examples, checks)
+        train_in_processes(folder, params, Machine.here(), examples, checks)
         told |= _adopt(run, folder, base)
         shutil.rmtree(folder)
     return told, content

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.bi_encoder.vector_cache import VectorCache
-from assets.stage import progress, read_json
+from assets.files import read_json
+from assets.stage import progress
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

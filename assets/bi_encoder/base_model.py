@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.bi_encoder.params import BiEncoderParams
-from assets.stage import UserError, write_json
+from assets.files import write_json
+from assets.stage import UserError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

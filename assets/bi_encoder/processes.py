@@ -16,8 +16,10 @@ from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.validation import Questions
+from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions
-from assets.stage import CACHE, DATA, Machine, UserError, read_json, write_json
+from assets.machine import Machine
+from assets.stage import CACHE, DATA, UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
 
 

@@ -29,7 +29,9 @@ from assets.bi_encoder.trainable import (
     trained_weights,
 )
 from assets.bi_encoder.validation import CUTS, Questions
-from assets.stage import CACHE, Machine, progress, write_json
+from assets.files import write_json
+from assets.machine import Machine
+from assets.stage import CACHE, progress
 
 WEIGHTS = "trained.safetensors"
 HISTORY = "history.json"

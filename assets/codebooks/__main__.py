@@ -16,6 +16,7 @@ from assets.codebooks.quantizer import Beside
 from assets.codebooks.quantizers import QUANTIZERS
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
+from assets.machine import Machine
 from assets.stage import Run, UserError, run_stage
 
 
@@ -46,7 +47,7 @@ def main(run: Run[CodebooksParams]) -> None:
     else:
         beside = Beside(item_ids, partial(pairs_of_rows, run, item_ids))
         learnt = QUANTIZERS[params.quantizer].fit(
-            vectors, params, device=run.machine.device, beside=beside
+            vectors, params, device=Machine.here().device, beside=beside
         )
         codebooks = Codebooks(learnt, params.view, params.settings)
     codebooks.save(run.folder)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from assets.codebooks.quantizer import Quantizer
 from assets.codebooks.quantizers import QUANTIZERS
-from assets.stage import read_json, write_json
+from assets.files import read_json, write_json
 
 __all__ = ["Codebooks", "Quantizer"]
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets.stage import UserError, read_json
+from assets.files import read_json
+from assets.stage import UserError
 
 
 @dataclass(frozen=True)

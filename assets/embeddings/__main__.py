@@ -9,13 +9,14 @@ from assets.embeddings.artifact import Embeddings
 from assets.embeddings.geometry import copies, mean_cosine
 from assets.embeddings.params import EmbeddingsParams
 from assets.interactions.artifact import Interactions
+from assets.machine import Machine
 from assets.stage import CACHE, Run, run_stage
 
 
 def main(run: Run[EmbeddingsParams]) -> None:
     """Encode the documents that the cache lacks and write one unit vector per item."""
     items = Interactions.load(run.input("interactions")).items
-    encoder = BiEncoder.load(run.input("bi_encoder"), run.machine.torch_device())
+    encoder = BiEncoder.load(run.input("bi_encoder"), Machine.here().torch_device())
     documents = items["document"].tolist()
     vectors = encoder.encode(documents, cache=CACHE, what="encoding documents")
     Embeddings(items["item_id"].to_numpy(dtype=object), {"text": vectors}).save(run.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
+from assets.files import write_json
 from assets.interactions import snapshot
 from assets.interactions.documents import Template
 from assets.interactions.figure import draw
@@ -14,7 +15,8 @@ from assets.interactions.params import InteractionsParams
 from assets.interactions.snapshot import put_together
 from assets.interactions.summary import remarks, summarised
 from assets.interactions.warehouse import bring_up_to_date, forget, opened
-from assets.stage import DATA, Run, UserError, run_stage, write_json
+from assets.machine import Machine
+from assets.stage import DATA, Run, UserError, run_stage
 
 WAREHOUSE = DATA / "warehouse.duckdb"
 
@@ -25,7 +27,7 @@ def main(run: Run[InteractionsParams]) -> None:
         make_tables(run)
     except duckdb.OutOfMemoryException as error:
         raise UserError(
-            f"{run.machine.memory_limit} of memory are too few: set SIDMILL_MEMORY_LIMIT higher "
+            f"{Machine.here().memory_limit} of memory are too few: set SIDMILL_MEMORY_LIMIT higher "
             f"({str(error).splitlines()[0]})"
         ) from error
     except duckdb.Error as error:
@@ -40,7 +42,7 @@ def make_tables(run: Run[InteractionsParams]) -> None:
     sources = incoming(DATA / "incoming") or packaged(params.dataset)
     template = Template.parse(params.document_template)
 
-    with opened(WAREHOUSE, run.machine, params.columns) as db:
+    with opened(WAREHOUSE, Machine.here(), params.columns) as db:
         bring_up_to_date(db, sources, params.columns, run.say)
         put_together(db, params, template)
         make_pairs(

@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 import pyarrow.parquet as pq
 
-from assets.stage import read_json
+from assets.files import read_json
 
 Split = Literal["train", "validation", "test"]
 

@@ -19,7 +19,8 @@ from assets.interactions.params import InteractionsParams
 from assets.interactions.snapshot import UNKNOWN, put_together
 from assets.interactions.summary import remarks, summarised
 from assets.interactions.warehouse import bring_up_to_date, opened
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 
 EXAMPLES = 3  # refused rows shown of each reason
 LONGEST_SHOWN = 200  # characters of a refused row

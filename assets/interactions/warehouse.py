@@ -18,7 +18,8 @@ from assets.interactions.contract import TABLES
 from assets.interactions.incoming import Source, require_unchanged
 from assets.interactions.reading import stage
 from assets.interactions.sql_text import READABLE
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 
 LONGEST_REJECT, SHOWN = 10_000, 500  # bytes of a refused row; characters kept of a longer one
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
+from assets.machine import Machine
 from assets.metrics.catalogue import Catalogue
 from assets.metrics.figures import draw_groups, draw_methods
 from assets.metrics.params import MetricsParams
@@ -44,7 +45,7 @@ def main(run: Run[MetricsParams]) -> None:
         report["skipped"].append("search: the retriever had no queries to learn it from")
     else:
         questions = search_questions(tasks, catalogue, run.params)
-        encoder = BiEncoder.load(run.input("bi_encoder"), run.machine.torch_device())
+        encoder = BiEncoder.load(run.input("bi_encoder"), Machine.here().torch_device())
         vectors = Embeddings.load(run.input("embeddings"))
         methods, generated = answer_search(
             questions, catalogue, retriever, ids, encoder, vectors, run.params

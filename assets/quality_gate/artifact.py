@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from assets.stage import UserError, read_json, write_json
+from assets.files import read_json, write_json
+from assets.stage import UserError
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from assets.bi_encoder.artifact import BiEncoder
 from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
+from assets.machine import Machine
 from assets.quality_gate.artifact import Verdict
 from assets.retriever.artifact import WHY_NOT
-from assets.retriever.buckets import Buckets
 from assets.retriever.examples import read_examples
 from assets.retriever.figures import draw_training
 from assets.retriever.params import RetrieverParams
 from assets.retriever.training import train, untrained
 from assets.retriever.validation import Validation
 from assets.semantic_ids.artifact import SemanticIds
+from assets.semantic_ids.buckets import Buckets
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
@@ -29,7 +30,7 @@ def main(run: Run[RetrieverParams]) -> None:
     ids = SemanticIds.load(run.input("semantic_ids"))
     Verdict.load(run.input("quality_gate")).require(ids.version)
 
-    device = run.machine.torch_device()
+    device = Machine.here().torch_device()
     data = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
     codebooks = Codebooks.load(run.input("codebooks"))

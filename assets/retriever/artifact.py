@@ -24,17 +24,19 @@ from numpy.typing import NDArray
 from assets.bi_encoder.artifact import BiEncoder
 from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
+from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions, normalised
+from assets.machine import Machine
 from assets.retriever.beam_search import beam_search, dead_nodes
-from assets.retriever.buckets import Buckets
 from assets.retriever.model import RetrieverModel
 from assets.retriever.ragged import first_of_each_row, row_by_row
 from assets.retriever.results import Beams, Result, gathered
 from assets.retriever.sequences import recommend_prompts
-from assets.retriever.trie import Trie
 from assets.retriever.vocabulary import Vocabulary
 from assets.semantic_ids.artifact import SemanticIds, sid_text
-from assets.stage import Machine, UserError, read_json, write_json
+from assets.semantic_ids.buckets import Buckets
+from assets.semantic_ids.trie import Trie
+from assets.stage import UserError
 
 __all__ = ["Beams", "Result", "Retriever", "titles_of"]
 

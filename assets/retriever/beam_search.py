@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from assets.retriever.trie import Trie
+from assets.semantic_ids.trie import Trie
 
 if TYPE_CHECKING:
     from assets.retriever.model import RetrieverModel

@@ -14,13 +14,13 @@ from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.retriever.artifact import Retriever, titles_of
-from assets.retriever.buckets import Buckets
 from assets.retriever.examples import Examples
 from assets.retriever.model import RetrieverModel
 from assets.retriever.params import RetrieverParams
-from assets.retriever.trie import Trie
 from assets.retriever.vocabulary import RECOMMEND, Vocabulary
 from assets.semantic_ids.artifact import SemanticIds
+from assets.semantic_ids.buckets import Buckets
+from assets.semantic_ids.trie import Trie
 from assets.stage import progress
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.stage import read_json, write_json
+from assets.files import read_json, write_json
 
 PAD, SEARCH, RECOMMEND = 0, 1, 2
 

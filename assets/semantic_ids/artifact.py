@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from assets.stage import read_json, write_json
+from assets.files import read_json, write_json
 
 RESERVED = "reserved.parquet"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.semantic_ids.compiled import compiled
-from assets.semantic_ids.occupancy import FULL, ROOT, Occupancy, child, take
+from assets.semantic_ids.occupancy import FULL, ROOT, Occupancy, child, move
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -301,9 +301,7 @@ def take_by_sum(
     for i in range(rows.size):
         cheapest_by_sum(distances[i], offsets, widths, occupancy, costs, paths)
         if costs[0] < np.inf:
-            found[i] = take(occupancy, paths[0])
-            for level in range(widths.size):
-                codes[rows[i], level] = paths[0, level]
+            found[i] = move(occupancy, paths[0], codes, rows[i])
     return found
 
 
@@ -330,7 +328,5 @@ def take_by_path(
             distances[i], scores[i], products, offsets, widths, occupancy, costs, paths
         )
         if costs[0] < np.inf:
-            found[i] = take(occupancy, paths[0])
-            for level in range(widths.size):
-                codes[rows[i], level] = paths[0, level]
+            found[i] = move(occupancy, paths[0], codes, rows[i])
     return found

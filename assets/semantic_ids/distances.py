@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 
 import numpy as np
@@ -11,6 +12,23 @@ from assets.semantic_ids.policy import Problem
 
 Floats = NDArray[np.float64]
 BLOCK = 4096  # items whose distances are held at a time
+
+
+def blocks_of(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Cut rows into blocks whose distances are held at a time."""
+    return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+
+
+def left_over(
+    rows: NDArray[np.intp], seat: Callable[[NDArray[np.intp]], NDArray[np.bool_]]
+) -> NDArray[np.intp]:
+    """Let rows of items choose in their turns, a block at a time; return those without a seat.
+
+    Args:
+        rows: In their turns.
+        seat: Seats a block of rows; returns who found a seat.
+    """
+    return np.concatenate([rows[:0], *(block[~seat(block)] for block in blocks_of(rows))])
 
 
 def offsets_of(sizes: list[int]) -> NDArray[np.int64]:

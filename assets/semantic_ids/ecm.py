@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from assets.semantic_ids.cheapest import take_by_path, take_by_sum
 from assets.semantic_ids.distances import (
-    BLOCK,
     code_products,
     greedy_distances,
+    left_over,
     offsets_of,
     path_scores,
 )
@@ -91,13 +91,12 @@ def match_by_sum(
     """
     offsets = offsets_of(problem.sizes)
     limits = np.minimum(widths, problem.sizes).astype(np.int64)
-    left = [rows[:0]]
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
+
+    def seat(block: NDArray[np.intp]) -> NDArray[np.bool_]:
         distances = greedy_distances(problem, block)
-        found = take_by_sum(distances, offsets, limits, occupancy, codes, block)
-        left.append(block[~found])
-    return np.concatenate(left)
+        return take_by_sum(distances, offsets, limits, occupancy, codes, block)
+
+    return left_over(rows, seat)
 
 
 def _match_by_path(
@@ -111,10 +110,9 @@ def _match_by_path(
     offsets = offsets_of(problem.sizes)
     limits = np.minimum(widths, problem.sizes).astype(np.int64)
     products = code_products(problem)
-    left = [rows[:0]]
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
+
+    def seat(block: NDArray[np.intp]) -> NDArray[np.bool_]:
         distances, scores = greedy_distances(problem, block), path_scores(problem, block)
-        found = take_by_path(distances, scores, products, offsets, limits, occupancy, codes, block)
-        left.append(block[~found])
-    return np.concatenate(left)
+        return take_by_path(distances, scores, products, offsets, limits, occupancy, codes, block)
+
+    return left_over(rows, seat)

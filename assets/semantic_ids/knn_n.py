@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.distances import BLOCK, Floats, code_products, offsets_of, path_scores
+from assets.semantic_ids.distances import (
+    Floats,
+    blocks_of,
+    code_products,
+    left_over,
+    offsets_of,
+    path_scores,
+)
 from assets.semantic_ids.keeping import keep_first
 from assets.semantic_ids.policy import Placement, Problem
 from assets.semantic_ids.walks import choose_in_rounds, walk_in_turn
@@ -65,7 +72,7 @@ def place_by_scores(
     occupancy, waiting = keep_first(problem, params.order, params.capacity)
     codes = problem.raw_codes.copy()
     parts = [np.empty((0, min(params.candidates, sizes[-1] - 1)), np.int32)]
-    for block in _blocks(waiting):
+    for block in blocks_of(waiting):
         own = scores(block)[:, offsets[-2] :]
         for level, raw in enumerate(codes[block, :-1].T):
             own += products[offsets[level] + raw, offsets[-2] :]
@@ -77,15 +84,11 @@ def place_by_scores(
 
     widths = np.array(sizes, np.int64)
     for kept in range(len(sizes) - 1, -1, -1):
-        left = [waiting[:0]]
-        for block in _blocks(waiting):
-            found = walk_in_turn(
+
+        def seat(block: NDArray[np.intp], kept: int = kept) -> NDArray[np.bool_]:
+            return walk_in_turn(
                 scores(block), products, offsets, widths, kept, occupancy, codes, block
             )
-            left.append(block[~found])
-        waiting = np.concatenate(left)
+
+        waiting = left_over(waiting, seat)
     return Placement(codes, sizes)
-
-
-def _blocks(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]

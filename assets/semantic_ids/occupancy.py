@@ -44,11 +44,17 @@ class Occupancy(NamedTuple):
 
 
 @compiled
+def scattered(key: int) -> Any:
+    """Return a number in which nearby keys lie far apart: where to look in a hash table first."""
+    mixed = key * np.int64(-7046029254386353131)
+    return mixed ^ (mixed >> np.int64(29))
+
+
+@compiled
 def _slot(occupancy: Occupancy, key: int) -> np.intp:
     """Return the slot of a key, or the empty one where it belongs."""
     mask = occupancy.keys.size - 1
-    mixed = key * np.int64(-7046029254386353131)
-    slot = (mixed ^ (mixed >> np.int64(29))) & mask
+    slot = scattered(key) & mask
     while occupancy.keys[slot] != 0 and occupancy.keys[slot] != key:
         slot = (slot + 1) & mask
     return slot
@@ -82,6 +88,16 @@ def take(occupancy: Occupancy, codes: Codes) -> bool:
         node = _slot(occupancy, key)
         occupancy.keys[node] = key
         occupancy.counts[node] += 1
+    return True
+
+
+@compiled
+def move(occupancy: Occupancy, path: Codes, codes: Codes, row: int) -> bool:
+    """Take a seat of the (levels,) path for a row of codes, and write it there if there was one."""
+    if not take(occupancy, path):
+        return False
+    for level in range(path.size):
+        codes[row, level] = path[level]
     return True
 
 

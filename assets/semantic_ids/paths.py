@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from assets.semantic_ids.cheapest import cheapest_by_path, cheapest_by_sum
 from assets.semantic_ids.compiled import compiled
-from assets.semantic_ids.occupancy import Occupancy
+from assets.semantic_ids.occupancy import Occupancy, scattered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -143,8 +143,7 @@ def with_more_room(book: Book) -> Book:
 @compiled
 def _slot(book: Book, key: int) -> np.intp:
     mask = book.table.size - 1
-    mixed = key * np.int64(-7046029254386353131)
-    slot = (mixed ^ (mixed >> np.int64(29))) & mask
+    slot = scattered(key) & mask
     while book.table[slot] != FREE and book.keys[book.table[slot]] != key:
         slot = (slot + 1) & mask
     return slot

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.distances import BLOCK, code_products, offsets_of, path_scores
+from assets.semantic_ids.distances import code_products, left_over, offsets_of, path_scores
 from assets.semantic_ids.ecm import match_by_sum
 from assets.semantic_ids.keeping import keep_first
 from assets.semantic_ids.policy import Placement, Problem
@@ -29,6 +29,9 @@ from assets.semantic_ids.walks import walk_in_turn
 
 if TYPE_CHECKING:
     from assets.semantic_ids.params import SemanticIdsParams
+
+
+Ints = NDArray[np.int64]
 
 
 class RRS:
@@ -53,17 +56,16 @@ class RRS:
         offsets = offsets_of(problem.sizes)
         products = code_products(problem)
         for widths in self._schedule(problem.sizes):
-            left = [waiting[:0]]
-            for start in range(0, len(waiting), BLOCK):
-                block = waiting[start : start + BLOCK]
+
+            def seat(block: NDArray[np.intp], widths: Ints = widths) -> NDArray[np.bool_]:
                 scores = path_scores(problem, block)
-                found = walk_in_turn(scores, products, offsets, widths, 0, occupancy, codes, block)
-                left.append(block[~found])
-            waiting = np.concatenate(left)
+                return walk_in_turn(scores, products, offsets, widths, 0, occupancy, codes, block)
+
+            waiting = left_over(waiting, seat)
         match_by_sum(problem, waiting, problem.sizes, occupancy, codes)
         return Placement(codes, problem.sizes)
 
-    def _schedule(self, sizes: list[int]) -> Iterator[NDArray[np.int64]]:
+    def _schedule(self, sizes: list[int]) -> Iterator[Ints]:
         """Yield the codes to try per level: the steps of the params, then doubled ones."""
         steps = list(self._widths)
         while steps[-1][1] < sizes[-1]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assets.semantic_ids.cheapest import nearest_codes
 from assets.semantic_ids.compiled import compiled
-from assets.semantic_ids.occupancy import FULL, ROOT, Occupancy, child, take
+from assets.semantic_ids.occupancy import FULL, ROOT, Occupancy, child, move, take
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,9 +48,7 @@ def walk_in_turn(
     for i in range(rows.size):
         path = codes[rows[i]].copy()
         if _walk(scores[i], products, offsets, widths, kept, occupancy, path):
-            found[i] = take(occupancy, path)
-            for level in range(path.size):
-                codes[rows[i], level] = path[level]
+            found[i] = move(occupancy, path, codes, rows[i])
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from assets.interactions.artifact import Interactions
+from assets.machine import Machine
 from assets.stage import CACHE, Run, progress, run_stage
 from assets.synthetic_queries.answer_store import AnswerStore
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -51,7 +52,7 @@ def _chosen(run: Run[SyntheticQueriesParams], composed: AttributesGenerator) -> 
         yield composed
         return
     model = {"transformers": LocalModel, "openai": Endpoint}[run.params.generator](
-        run.params, run.machine
+        run.params, Machine.here()
     )
     otherwise = composed if run.params.llm.otherwise == "attributes" else None
     with AnswerStore(CACHE, model) as store:

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 from assets.synthetic_queries.budget import Budget
 from assets.synthetic_queries.language_model import (
     Answer,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 from assets.synthetic_queries.answers import numbered_lines
 from assets.synthetic_queries.language_model import Answer, Answered, LanguageModel, Request
 from assets.synthetic_queries.params import SyntheticQueriesParams

@@ -15,7 +15,8 @@ from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.base_model import PACKAGED, load_base, version_of
 from assets.bi_encoder.params import BiEncoderParams
 from assets.interactions.artifact import Interactions
-from assets.stage import Machine, Run, UserError
+from assets.machine import Machine
+from assets.stage import Run, UserError
 
 
 @pytest.fixture

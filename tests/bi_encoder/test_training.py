@@ -19,7 +19,8 @@ from assets.bi_encoder.__main__ import main
 from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.base_model import load_base, save_encoder, version_of
 from assets.bi_encoder.params import BiEncoderParams
-from assets.stage import Machine, Run, UserError
+from assets.machine import Machine
+from assets.stage import Run, UserError
 
 
 def trained(folder, processes=1):

@@ -11,7 +11,8 @@ from assets.bi_encoder.trainable import save_weights
 from assets.bi_encoder.training import train
 from assets.bi_encoder.validation import Questions
 from assets.interactions.artifact import Interactions
-from assets.stage import Machine, load_params
+from assets.machine import Machine
+from assets.stage import load_params
 from assets.synthetic_queries.artifact import SyntheticQueries
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from assets.embeddings.__main__ import main
 from assets.embeddings.artifact import Embeddings
 from assets.embeddings.params import EmbeddingsParams
 from assets.interactions.artifact import Interactions
-from assets.stage import Machine, Run
+from assets.stage import Run
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def copy(project, tmp_path, monkeypatch):
 def embed(folder):
     out = folder / "data" / "embeddings"
     out.mkdir(exist_ok=True)
-    main(Run("embeddings", EmbeddingsParams(), out, Machine()))
+    main(Run("embeddings", EmbeddingsParams(), out))
     return out / "embeddings.parquet"
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from assets.files import read_json
 from assets.interactions.__main__ import main
 from assets.interactions.artifact import Interactions
 from assets.interactions.params import InteractionsParams
-from assets.stage import Machine, Run, UserError, read_json
+from assets.stage import Run, UserError
 
 ITEMS = "item_id,title\na,Alien\nb,Brazil\nc,Casablanca\nd,Dune\n"
 
@@ -36,7 +37,7 @@ class Workbench:
         self.runs += 1
         folder = self.folder / f"made-{self.runs}"
         folder.mkdir()
-        main(Run("interactions", InteractionsParams(**params), folder, Machine()))
+        main(Run("interactions", InteractionsParams(**params), folder))
         return Interactions.load(folder)
 
     def report(self) -> Any:

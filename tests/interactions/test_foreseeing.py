@@ -8,7 +8,7 @@ import pytest
 
 from assets.interactions.check import foresee
 from assets.interactions.params import InteractionsParams
-from assets.stage import Machine
+from assets.machine import Machine
 
 LOG = "user_id,item_id,timestamp\n"
 OF_PAIRS = {"pairs_train", "pairs_validation", "pairs_train_before_caps_per_item",

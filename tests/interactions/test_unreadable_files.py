@@ -12,7 +12,8 @@ from interactions.files import FORMS, encoded
 
 from assets.interactions.incoming import incoming
 from assets.interactions.warehouse import bring_up_to_date, opened
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 
 NOBODY = 65534
 

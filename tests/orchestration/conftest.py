@@ -257,7 +257,7 @@ class Shop(Workshop):
     def sidmill(self, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
         """Run the command line as its user does."""
         return subprocess.run(
-            [sys.executable, "-c", "from orchestration.cli import main; main()", *words],
+            [sys.executable, "-c", "from orchestration.commands.main import main; main()", *words],
             check=False,
             **{"cwd": self.root, "capture_output": True, "text": True} | more,
         )

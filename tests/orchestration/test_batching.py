@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from orchestration.server.batching import BATCH, MOST_WAITING, Batcher, BusyError
+from orchestration.web.batching import BATCH, MOST_WAITING, Batcher, BusyError
 
 
 class Model:

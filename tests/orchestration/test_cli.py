@@ -15,9 +15,10 @@ import pytest
 
 from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds
-from orchestration.cli import main
-from orchestration.releases import current, publish
-from orchestration.terminal import cell
+from orchestration.commands.main import main
+from orchestration.commands.terminal import cell
+from orchestration.releases.publishing import publish
+from orchestration.releases.store import current
 
 STAGES = ["interactions", "codebooks", "semantic_ids", "quality_gate", "retriever", "metrics"]
 
@@ -40,11 +41,11 @@ def sidmill(capsys, *words):
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
-    check = "import sys; from orchestration import cli; print(*sys.modules)"
+    check = "import sys; from orchestration.commands import main as cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     heavy = {"torch", "transformers", "pandas", "numpy", "pydantic", "dagster", "dvc"}
     assert not heavy & set(done.stdout.split())
-    code = "from orchestration.cli import main; main(['--help'])"
+    code = "from orchestration.commands.main import main; main(['--help'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     commands = [
         "run",
@@ -64,7 +65,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
 
 def test_show_needs_no_model_library(released):
     check = (
-        "import sys; from orchestration.cli import main\n"
+        "import sys; from orchestration.commands.main import main\n"
         "try: main(['show', sys.argv[1], '--json'])\n"
         "except SystemExit: print(*sys.modules)"
     )
@@ -267,7 +268,7 @@ def test_stopping_a_run_stops_the_stage_too(shop):
     graph = (shop.root / "dvc.yaml").read_text()
     waits = "exec tail -f /dev/null > alive"
     (shop.root / "dvc.yaml").write_text(graph.replace("echo codebooks: copied", waits))
-    script = [sys.executable, "-c", "from orchestration.cli import main; main(['run'])"]
+    script = [sys.executable, "-c", "from orchestration.commands.main import main; main(['run'])"]
     with (
         subprocess.Popen(script, cwd=shop.root, stdout=subprocess.DEVNULL) as run,
         (shop.root / "alive").open("rb") as alive,
@@ -310,7 +311,11 @@ def test_a_real_release_searches_and_recommends(
     assert "no such item" in err
 
     piped = subprocess.run(
-        [sys.executable, "-c", "from orchestration.cli import main; main(['search', '--json'])"],
+        [
+            sys.executable,
+            "-c",
+            "from orchestration.commands.main import main; main(['search', '--json'])",
+        ],
         input="star wars\n\nrobots\n",
         cwd=tmp_path,
         capture_output=True,

@@ -8,9 +8,9 @@ import pytest
 
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import UserError
-from orchestration.cli import main
-from orchestration.comparison import compare
-from orchestration.ranking import Column, Ranking, Row
+from orchestration.commands.main import main
+from orchestration.studies.comparison import compare
+from orchestration.studies.ranking import Column, Ranking, Row
 
 PARTS = ("semantic_ids", "codebooks", "collision_report", "quality_gate")
 

@@ -107,7 +107,7 @@ def test_nothing_starts_by_itself_but_the_note_taking(definitions):
 
 
 def test_one_run_at_a_time(tmp_path):
-    text = (ROOT / "orchestration" / "dagster.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "orchestration" / "commands" / "dagster.yaml").read_text(encoding="utf-8")
     (tmp_path / "dagster.yaml").write_text(text)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         concurrency = instance.get_concurrency_config()

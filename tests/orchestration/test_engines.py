@@ -21,7 +21,7 @@ from orchestration.rebuilds import incoming_sensor, repro_sensor
 
 ROOT = Path(__file__).parents[2]
 ENGINES = ["dvc", "dagster"]
-SEARCH = "from orchestration.cli import main; main(['search', 'star wars', '--json'])"
+SEARCH = "from orchestration.commands.main import main; main(['search', 'star wars', '--json'])"
 FIRST, SECOND = EXPECTATIONS[0].name, EXPECTATIONS[1].name
 
 
@@ -272,7 +272,7 @@ def test_after_a_failed_gate_the_last_release_still_answers(house, instance, eng
 
 
 def test_dagsters_command_materialises_by_string_as_its_users_type_it(house, tmp_path):
-    shutil.copy(ROOT / "orchestration" / "dagster.yaml", tmp_path)
+    shutil.copy(ROOT / "orchestration" / "commands" / "dagster.yaml", tmp_path)
     words = ["asset", "materialize", "--select", "key:codebooks+ and +key:quality_gate"]
     done = subprocess.run(
         [sys.executable, "-m", "dagster", *words, "-m", "orchestration.definitions"],

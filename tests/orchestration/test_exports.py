@@ -16,9 +16,9 @@ from assets.retriever.artifact import Retriever
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
-from orchestration.answers import current_release
-from orchestration.cli import main
-from orchestration.exports import export_ids, export_recommendations, export_training
+from orchestration.commands.exports import export_ids, export_recommendations, export_training
+from orchestration.commands.main import main
+from orchestration.releases.answering import current_release
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from dagster import DagsterInstance
 from rich.console import Console
 
 from assets.semantic_ids.artifact import SemanticIds
-from orchestration.experiments import run_command
-from orchestration.full_run import build
+from orchestration.commands.full_run import build
 from orchestration.growth import base_name, set_base
-from orchestration.releases import PublishError, current, find, publish, releases
+from orchestration.releases.publishing import publish
+from orchestration.releases.store import PublishError, current, find, releases
+from orchestration.studies.experiments import run_command
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ from conftest import ROOT
 from typer.testing import CliRunner
 
 from assets.stage import UserError, stage_names
-from orchestration.cli import app
-from orchestration.run_estimate import STAGES, estimate
+from orchestration.commands.main import app
+from orchestration.commands.run_estimate import STAGES, estimate
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from orchestration.releases import PublishError, current, publish, releases, rollback
+from orchestration.releases.publishing import publish
+from orchestration.releases.store import PublishError, current, releases, rollback
 
 
 def files_of(folder):
@@ -201,7 +202,7 @@ def test_two_publications_at_once_do_not_mix(shop):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from orchestration.releases import publish
+from orchestration.releases.publishing import publish
 
 steps, last = 0, int(sys.argv[1])
 def hook(event, args):

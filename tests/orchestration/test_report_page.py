@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.lineage import draw
-from orchestration.releases import current, publish
-from orchestration.report_page import PARTS, write_page
+from orchestration.releases.lineage import draw
+from orchestration.releases.page import PARTS, write_page
+from orchestration.releases.publishing import publish
+from orchestration.releases.store import current
 from orchestration.stage_assets import release_metadata
 
 ROOT = Path(__file__).parents[2]

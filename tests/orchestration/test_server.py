@@ -17,10 +17,10 @@ import pytest
 import uvicorn
 
 from assets.interactions.artifact import Interactions
-from orchestration.answers import current_release
-from orchestration.server.app import MOST_BYTES, build_app
-from orchestration.server.batching import BATCH
-from orchestration.server.serving import Serving
+from orchestration.releases.answering import current_release
+from orchestration.web.app import MOST_BYTES, build_app
+from orchestration.web.batching import BATCH
+from orchestration.web.serving import Serving
 
 QUERIES = ["old western", "animated children film", "space robots", "star wars", "1990s drama"]
 

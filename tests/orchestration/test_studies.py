@@ -11,10 +11,10 @@ from conftest import ROOT
 
 from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.experiments import fetch, references
-from orchestration.studies import jobs, load_study, records, studies
-from orchestration.study_run import run_study
-from orchestration.study_table import study_table, write_study
+from orchestration.studies.experiments import fetch, references
+from orchestration.studies.running import run_study
+from orchestration.studies.study import jobs, load_study, records, studies
+from orchestration.studies.table import study_table, write_study
 
 STUDY = {
     "title": "Lines <b>and</b> times",

@@ -17,7 +17,7 @@ from assets.quality_gate.artifact import Verdict
 from assets.quality_gate.params import QualityGateParams
 from assets.semantic_ids.params import SemanticIdsParams
 from assets.semantic_ids.policies import POLICIES
-from assets.stage import Machine, NegativeResultError, Run
+from assets.stage import NegativeResultError, Run
 
 # so few items make few steps an epoch
 TRAINED = {"rq_vae": {"epochs": 100, "batch_size": 32}}
@@ -37,7 +37,7 @@ def folder(project, tmp_path, monkeypatch):
 def run(folder, stage, params) -> None:
     target = folder / "data" / stage
     target.mkdir()
-    importlib.import_module(f"assets.{stage}.__main__").main(Run(stage, params, target, Machine()))
+    importlib.import_module(f"assets.{stage}.__main__").main(Run(stage, params, target))
 
 
 def judged(folder, **semantic_ids) -> Verdict:

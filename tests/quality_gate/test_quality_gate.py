@@ -21,7 +21,7 @@ from assets.quality_gate.judging import count_unexpected, judge
 from assets.quality_gate.params import Limit, QualityGateParams
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.path import path_distances
-from assets.stage import Machine, NegativeResultError, Run
+from assets.stage import NegativeResultError, Run
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def judged(folder, **params) -> Verdict:
     target = folder / "data" / "quality_gate"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    run = Run("quality_gate", QualityGateParams(**params), target, Machine())
+    run = Run("quality_gate", QualityGateParams(**params), target)
     stopped = False
     try:
         main(run)

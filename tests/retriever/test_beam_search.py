@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.retriever.beam_search import beam_search, dead_nodes
-from assets.retriever.buckets import Buckets
 from assets.retriever.model import RetrieverModel
 from assets.retriever.params import RetrieverParams
 from assets.retriever.sequences import recommend_prompts
-from assets.retriever.trie import Trie
 from assets.retriever.vocabulary import Vocabulary
+from assets.semantic_ids.buckets import Buckets
+from assets.semantic_ids.trie import Trie
 
 DIM, CODES = 6, 4
 PARAMS = RetrieverParams(hidden=16, heads=2, layers=2, feed_forward=24, query_tokens=2, history=4)

@@ -12,12 +12,13 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
+from assets.files import read_json, write_json
 from assets.quality_gate.artifact import Outcome, Verdict
 from assets.retriever.__main__ import main
 from assets.retriever.artifact import Retriever
 from assets.retriever.params import RetrieverParams
 from assets.semantic_ids.artifact import SemanticIds, sid_text
-from assets.stage import UserError, read_json, run_stage, write_json
+from assets.stage import UserError, run_stage
 
 UPSTREAM = (
     "interactions", "synthetic_queries", "bi_encoder", "embeddings", "codebooks", "semantic_ids",

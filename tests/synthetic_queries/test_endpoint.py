@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 from synthetic_queries.chat_server import answer_to, serving, word_for
 
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 from assets.synthetic_queries.answer_store import AnswerStore
 from assets.synthetic_queries.endpoint import Endpoint
 from assets.synthetic_queries.language_model import Answer, NoAnswer, Request

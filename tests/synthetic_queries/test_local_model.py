@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from assets.stage import Machine, UserError
+from assets.machine import Machine
+from assets.stage import UserError
 from assets.synthetic_queries.answer_store import AnswerStore
 from assets.synthetic_queries.answers import numbered_lines
 from assets.synthetic_queries.language_model import Request

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from assets.retriever.buckets import Buckets
-from assets.retriever.trie import Trie
+from assets.semantic_ids.buckets import Buckets
+from assets.semantic_ids.trie import Trie
 
 CODES = st.integers(1, 4).flatmap(
     lambda levels: st.integers(1, 30).flatmap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestration.ranking import Column
+from orchestration.studies.ranking import Column
 
 COLLISIONS, CODES = "Items that share their ID", "How the codes are used"
 KEPT, SERVED, TIME = "What the codes keep", "What the retriever gains", "What it took"

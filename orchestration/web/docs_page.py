@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from orchestration.pages import environment
+from orchestration.releases.templates import environment
 
 
 def docs_page(schema: Mapping[str, Any], address: str) -> str:
@@ -26,7 +27,7 @@ def docs_page(schema: Mapping[str, Any], address: str) -> str:
         for path, methods in schema["paths"].items()
         for method, route in methods.items()
     ]
-    template = environment().get_template("server/docs.html.j2")
+    template = environment(Path(__file__).parent).get_template("docs.html.j2")
     return template.render(title=schema["info"]["title"], routes=routes, schema=schema, at=address)
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from assets.stage import UserError, read_json
+from assets.files import read_json
+from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
 
 FOLDER = Path("studies")

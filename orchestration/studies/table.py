@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from assets.stage import write_json
-from orchestration.build_columns import COLUMNS, seconds_column
+from assets.files import write_json
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.experiments import Experiment, recorded
-from orchestration.ranking import Column, Ranking, Row
-from orchestration.studies import Job, Record, Study, home, jobs, load_study, records
+from orchestration.studies.build_columns import COLUMNS, seconds_column
+from orchestration.studies.experiments import Experiment, recorded
+from orchestration.studies.ranking import Column, Ranking, Row
+from orchestration.studies.study import Job, Record, Study, home, jobs, load_study, records
 
 
 def study_table(root: Path, name: str) -> Ranking:

@@ -16,18 +16,19 @@ import pandas as pd
 import yaml
 
 from assets.collision_report.artifact import CollisionReport
+from assets.files import read_json
 from assets.interactions.artifact import Interactions
 from assets.quality_gate.artifact import Verdict
 from assets.semantic_ids.artifact import SemanticIds
-from assets.stage import UserError, read_json
-from orchestration.answers import common_labels
+from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.lineage import draw
-from orchestration.pages import environment
-from orchestration.release_examples import examples
+from orchestration.releases.answering import common_labels
+from orchestration.releases.examples import examples
+from orchestration.releases.lineage import draw
+from orchestration.releases.templates import environment
 
 if TYPE_CHECKING:
-    from orchestration.releases import Release
+    from orchestration.releases.store import Release
 
 NAME = "report.html"
 PREFIXES, TITLES, SAMPLES = 8, 5, 12
@@ -56,7 +57,7 @@ def write_page(folder: Path, release: Release, pipeline: Pipeline) -> Path:
             missing[name] = str(error).replace(f"{folder}/", "")
         except (KeyError, ValueError) as error:  # a page is no reason to refuse a release
             missing[name] = f"the files are not as they should be: {error!r}"
-    page = environment().get_template("report.html.j2")
+    page = environment(Path(__file__).parent).get_template("report.html.j2")
     text = page.render(
         release=release,
         params=yaml.safe_dump(dict(release.params), sort_keys=False, allow_unicode=True),

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.text import Text
 
-from orchestration.options import AsJson, project_root, require_free_port
-from orchestration.terminal import console, print_json, print_table
+from orchestration.commands.options import AsJson, project_root, require_free_port
+from orchestration.commands.terminal import console, print_json, print_table
 
 PANEL = "Use the release"
 Count = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of items.")]
@@ -39,7 +39,7 @@ def search(
     From a pipe, each line of input is a query and, with --json, each line of output its answer.
     """
     from assets.stage import UserError
-    from orchestration import answers
+    from orchestration.releases import answering as answers
 
     release = answers.current_release(project_root())
     rerank = False if no_rerank else None
@@ -70,7 +70,7 @@ def recommend(
     """Recommend what comes next, after a user's history or after some items."""
     if (user is None) == (items is None):
         raise typer.BadParameter("give either --user ID or --items ID,ID")
-    from orchestration import answers
+    from orchestration.releases import answering as answers
 
     release = answers.current_release(project_root())
     if user is not None:
@@ -92,7 +92,7 @@ def recommend(
 @commands.command(rich_help_panel=PANEL)
 def show(item: Annotated[str, typer.Argument(help="An item id.")], as_json: AsJson = False) -> None:
     """Show an item's Semantic ID and the items that share each prefix of it."""
-    from orchestration import answers
+    from orchestration.releases import answering as answers
 
     found = answers.show(answers.current_release(project_root()), item)
     if as_json:
@@ -137,8 +137,8 @@ def export(
     positive, as sentence-transformers and datasets.load_dataset take them.
     """
     from assets.stage import UserError
-    from orchestration import exports
-    from orchestration.answers import current_release
+    from orchestration.commands import exports
+    from orchestration.releases.answering import current_release
 
     root = project_root()
     release = current_release(root)
@@ -171,8 +171,8 @@ def serve(
     root = project_root()
     require_free_port(port, "sidmill serve")
     with console(sys.stderr).status("loading the current release"):
-        from orchestration.server.app import build_app, run
-        from orchestration.server.serving import Serving
+        from orchestration.web.app import build_app, run
+        from orchestration.web.serving import Serving
 
         serving = Serving(root)
     name = serving.loaded.release.name

@@ -20,10 +20,11 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from assets.stage import UserError, read_json
+from assets.files import read_json
+from assets.stage import BASE_FILE, UserError
 from orchestration.dvc_pipeline import Outcome, Pipeline, StageFailedError, repro
-from orchestration.growth import BASE, set_base
-from orchestration.releases import current
+from orchestration.growth import set_base
+from orchestration.releases.store import current
 
 BEGINNINGS: dict[re.Pattern[str], Outcome] = {
     re.compile(r"Running stage '(.+)':"): "ran",
@@ -159,9 +160,9 @@ def still_answers(root: Path) -> str:
 def ready_for_dvc(root: Path, console: Console) -> None:
     """Let DVC work in a folder that is no git repository, or whose data/ was cleared away."""
     asked = {file for stage in Pipeline.load(root).stages.values() for file, _ in stage.params}
-    if str(BASE) in asked and not (root / BASE).exists():
+    if str(BASE_FILE) in asked and not (root / BASE_FILE).exists():
         set_base(root, None)
-        console.print(f"{BASE} was missing: written again, and everything is learnt anew")
+        console.print(f"{BASE_FILE} was missing: written again, and everything is learnt anew")
     in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not (root / ".dvc").is_dir():
         _dvc(root, "init", "--quiet", *([] if in_git else ["--no-scm"]))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.stage import UserError
-from orchestration.answers import Catalogue, current_release, load_retriever, rows_of
-from orchestration.releases import Release, current
-from orchestration.server.batching import Batcher
+from orchestration.releases.answering import Catalogue, current_release, load_retriever, rows_of
+from orchestration.releases.store import Release, current
+from orchestration.web.batching import Batcher
 
 if TYPE_CHECKING:
     from assets.retriever.artifact import Retriever

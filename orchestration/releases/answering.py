@@ -18,7 +18,7 @@ import pandas as pd
 from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.stage import UserError
-from orchestration.releases import Release, current
+from orchestration.releases.store import Release, current
 
 if TYPE_CHECKING:
     from assets.retriever.artifact import Retriever

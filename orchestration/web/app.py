@@ -15,10 +15,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assets.stage import UserError
-from orchestration.answers import UnknownError, history_of
-from orchestration.server.batching import BusyError
-from orchestration.server.docs_page import docs_page
-from orchestration.server.questions import (
+from orchestration.releases.answering import UnknownError, history_of
+from orchestration.web.batching import BusyError
+from orchestration.web.docs_page import docs_page
+from orchestration.web.questions import (
     Answer,
     Health,
     Item,
@@ -26,7 +26,7 @@ from orchestration.server.questions import (
     RecommendQuestion,
     SearchQuestion,
 )
-from orchestration.server.serving import Serving
+from orchestration.web.serving import Serving
 
 MOST_BYTES = 1_000_000  # of a request's body
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -10,11 +10,14 @@ import jinja2
 import assets.collision_report
 
 
-def environment() -> jinja2.Environment:
-    """Return the templates of this package; the collision report's page lends its style."""
-    folders = [Path(__file__).parent, Path(assets.collision_report.__path__[0])]
+def environment(folder: Path) -> jinja2.Environment:
+    """Return the templates of a folder; the collision report's page lends its style.
+
+    Args:
+        folder: Where the page's own template lies.
+    """
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
+        loader=jinja2.FileSystemLoader([folder, Path(assets.collision_report.__path__[0])]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

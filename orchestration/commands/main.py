@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import typer
 
-from orchestration import build_commands, id_commands, incoming_commands, use_commands
-from orchestration.terminal import complain
+from orchestration.commands import build as build_commands
+from orchestration.commands import ids as id_commands
+from orchestration.commands import incoming as incoming_commands
+from orchestration.commands import use as use_commands
+from orchestration.commands.terminal import complain
 
 app = typer.Typer(
     name="sidmill",

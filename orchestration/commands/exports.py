@@ -22,7 +22,7 @@ from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.stage import UserError, progress
 from assets.synthetic_queries.artifact import SyntheticQueries
-from orchestration.releases import Release
+from orchestration.releases.store import Release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def export_recommendations(release: Release, folder: Path, k: int) -> list[Path]
     Raises:
         UserError: The release cannot recommend.
     """
-    from orchestration.answers import load_retriever
+    from orchestration.releases.answering import load_retriever
 
     users = Interactions.load(release.folder / "interactions")
     taken = users.interactions("train", "validation", "test")

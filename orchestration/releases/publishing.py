@@ -1,41 +1,34 @@
-"""Publishes the workbench as a release, lists releases and moves back to an earlier one.
-
-A release is ``data/releases/r<number>-<sid version>/``: a read-only copy of every asset folder with
-a ``release.json`` and a page about all of it, ``report.html``. ``data/releases/current`` is a
-symbolic link to the one that is used::
-
-    data/releases/
-      r1-15790d01/
-      r2-8c1f77aa/        interactions/ ... metrics/ release.json
-      current -> r2-8c1f77aa
-
-Each step is a rename, so a publication killed at any point leaves the current release as it was,
-and the next one clears up or finishes what is left. Nothing here knows Dagster or a terminal.
-"""
+"""Publishes the workbench as a release, after everything passed and nothing got worse."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import fcntl
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from assets.stage import UserError, load_params, read_json
+from assets.files import read_json
+from assets.stage import load_params
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.growth import base_name
+from orchestration.releases.store import (
+    PublishError,
+    Release,
+    announce,
+    as_refusal,
+    current,
+    finish,
+    home_of,
+    only_one,
+    prune,
+    releases,
+)
 
-NAME = re.compile(r"r(\d+)-[0-9a-f]{8}")
-NOTHING_YET = "nothing is released yet"
 RECALL = {
     "search": "search.retriever.recall@10",
     "re-ranked search": "search.retriever_reranked.recall@10",
@@ -65,71 +58,6 @@ class ReleaseParams(BaseModel):
     )
 
 
-class PublishError(UserError):
-    """Nothing was published or moved; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """One release.
-
-    Attributes:
-        name: ``r<number>-<first 8 digits of the SID version>``.
-        folder: Its folder, laid out like ``data/``.
-        number: Counts up from 1 and is never given again.
-        created: When it was published, ISO 8601 in UTC.
-        sid_version: Version of its Semantic IDs.
-        metrics: recall@10 by task, for the tasks that were measured.
-        assets: Hash of each asset as ``dvc.lock`` had it.
-        params: The whole of ``params.yaml``.
-    """
-
-    name: str
-    folder: Path
-    number: int
-    created: str
-    sid_version: str
-    metrics: Mapping[str, float]
-    assets: Mapping[str, str]
-    params: Mapping[str, Any]
-
-
-def releases(root: Path) -> list[Release]:
-    """Return all releases, the oldest first."""
-    found = [
-        _read(folder)
-        for folder in _home(root).glob("r*")
-        if NAME.fullmatch(folder.name) and (folder / "release.json").is_file()
-    ]
-    return sorted(found, key=lambda release: release.number)
-
-
-def current(root: Path) -> Release | None:
-    """Return the release that is used, None before the first."""
-    folder = (_home(root) / "current").resolve()
-    return _read(folder) if (folder / "release.json").is_file() else None
-
-
-def find(root: Path, name: str | None = None) -> Release:
-    """Return a release.
-
-    Args:
-        root: The project's folder.
-        name: Its name or the part before the dash, such as ``r3``; the current one if None.
-
-    Raises:
-        PublishError: There is no such release.
-    """
-    known, used = releases(root), current(root)
-    fitting = [r for r in known if name in {r.name, f"r{r.number}"}] if name else [used]
-    if not known or used is None:
-        raise PublishError(f"{NOTHING_YET}: `sidmill run` builds everything and publishes it.")
-    if not fitting or fitting[0] is None:
-        names = ", ".join(release.name for release in known)
-        raise PublishError(f"no release is called {name}; there are {names}.")
-    return fitting[0]
-
-
 def publish(root: Path, force: bool = False) -> Release:
     """Copy the assets to a new release and make it the current one.
 
@@ -143,7 +71,7 @@ def publish(root: Path, force: bool = False) -> Release:
         PublishError: The assets are stale, do not fit together or are worse than the current
             release.
     """
-    with _as_refusal(), _only_one(root):
+    with as_refusal(), only_one(root):
         params = load_params("release", ReleaseParams, root / "params.yaml")
         pipeline = Pipeline.load(root)
         # Taken first: what a run changes after this line fails the comparison while copying.
@@ -161,7 +89,7 @@ def publish(root: Path, force: bool = False) -> Release:
         name = f"r{number}-{sid_version[:8]}"
         release = Release(
             name=name,
-            folder=_home(root) / name,
+            folder=home_of(root) / name,
             number=number,
             created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             sid_version=sid_version,
@@ -170,69 +98,8 @@ def publish(root: Path, force: bool = False) -> Release:
             params=yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")),
         )
         _write(release, root / "data", pipeline)
-        _prune(root, params.keep)
+        prune(root, params.keep)
         return release
-
-
-def rollback(root: Path, name: str | None = None) -> Release:
-    """Make another release the current one.
-
-    Args:
-        root: The project's folder.
-        name: Its name or the part before the dash, such as ``r3``; the one before the current if
-            None.
-
-    Raises:
-        PublishError: There is no such release.
-    """
-    with _as_refusal(), _only_one(root):
-        known, used = releases(root), current(root)
-        if not known:
-            raise PublishError(f"{NOTHING_YET}, so there is nothing to go back to.")
-        if name is None:
-            earlier = [r for r in known if used is None or r.number < used.number]
-            if not earlier:
-                raise PublishError(f"no release is older than the current one, {known[0].name}.")
-            chosen = earlier[-1]
-        else:
-            chosen = find(root, name)
-        _announce(_home(root), chosen.name)
-        _finish(_home(root))
-        return chosen
-
-
-def _home(root: Path) -> Path:
-    return root / "data" / "releases"
-
-
-def _read(folder: Path) -> Release:
-    return Release(folder=folder, **read_json(folder / "release.json"))
-
-
-@contextlib.contextmanager
-def _as_refusal() -> Iterator[None]:
-    try:
-        yield
-    except PublishError:
-        raise
-    except UserError as error:
-        raise PublishError(str(error)) from error
-
-
-@contextlib.contextmanager
-def _only_one(root: Path) -> Iterator[None]:
-    """Hold the lock of all releases and clear up what a killed publication left."""
-    home = _home(root)
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / ".lock").open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PublishError("another process is publishing just now: try again.") from error
-        for leftover in home.glob(".*.partial"):
-            shutil.rmtree(leftover)
-        _finish(home)
-        yield
 
 
 def _require_fresh(pipeline: Pipeline) -> None:
@@ -330,7 +197,7 @@ def _shared_items(old: Path, new: Path) -> float:
 
 
 def _write(release: Release, data: Path, pipeline: Pipeline) -> None:
-    from orchestration.report_page import write_page
+    from orchestration.releases.page import write_page
 
     partial = release.folder.with_name(f".{release.name}.partial")
     for name, recorded in release.assets.items():
@@ -346,9 +213,9 @@ def _write(release: Release, data: Path, pipeline: Pipeline) -> None:
     file = partial / "release.json"
     file.write_text(json.dumps(entry, indent=1, default=str) + "\n", encoding="utf-8")
     file.chmod(0o444)
-    _announce(release.folder.parent, release.name)
+    announce(release.folder.parent, release.name)
     partial.rename(release.folder)
-    _finish(release.folder.parent)
+    finish(release.folder.parent)
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -366,28 +233,3 @@ def _copy(source: Path, target: Path) -> str:
     entries.sort(key=lambda entry: entry["relpath"])
     listing = json.dumps(entries, sort_keys=True).encode()
     return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _announce(home: Path, name: str) -> None:
-    """Say which release is about to become current, so that a later process can finish it."""
-    link = home / ".next"
-    link.unlink(missing_ok=True)
-    link.symlink_to(name)
-
-
-def _finish(home: Path) -> None:
-    """Make the announced release current, or forget it if it was never completed."""
-    link = home / ".next"
-    if link.exists():
-        link.replace(home / "current")
-    else:
-        link.unlink(missing_ok=True)
-
-
-def _prune(root: Path, keep: int) -> None:
-    needed = {base_name(root), *(used.name for used in [current(root)] if used)}
-    for old in releases(root)[:-keep]:
-        if old.name not in needed:
-            # Renamed first, so that a half-deleted release is never listed.
-            doomed = old.folder.rename(old.folder.with_name(f".{old.name}.partial"))
-            shutil.rmtree(doomed)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.evaluation import choose_by_hash
+from assets.files import read_json
 from assets.interactions.artifact import Interactions
-from assets.stage import UserError, read_json
+from assets.stage import UserError
 from assets.synthetic_queries.artifact import SearchTasks, SyntheticQueries
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def examples(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """
     if not read_json(folder / "retriever" / "manifest.json").get("tasks"):
         raise UserError("the retriever has learnt nothing.")
-    from orchestration.answers import load_retriever
+    from orchestration.releases.answering import load_retriever
 
     retriever = load_retriever(folder, searches=False)
     data = Interactions.load(folder / "interactions")

@@ -14,10 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assets.stage import write_json
+from assets.files import write_json
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.experiments import Trial, references, remove, require_repository, run_command
-from orchestration.studies import Job, Record, Study, home, jobs, load_study, records
+from orchestration.studies.experiments import (
+    Trial,
+    references,
+    remove,
+    require_repository,
+    run_command,
+)
+from orchestration.studies.study import Job, Record, Study, home, jobs, load_study, records
 
 PAUSE = 0.2  # seconds between two looks at what is running
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration.options import AsJson, project_root
-from orchestration.terminal import cell, complain, console, print_json, print_table
+from orchestration.commands.options import AsJson, project_root
+from orchestration.commands.terminal import cell, complain, console, print_json, print_table
 
 PANEL = "Your data"
 EXAMPLE = Path(__file__).with_name("example")
@@ -51,8 +51,9 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     """
     from assets.interactions.check import foresee
     from assets.interactions.params import InteractionsParams
-    from assets.stage import Machine, load_params
-    from orchestration.run_estimate import estimate
+    from assets.machine import Machine
+    from assets.stage import load_params
+    from orchestration.commands.run_estimate import estimate
 
     folder = folder.resolve() if folder else INCOMING
     os.chdir(project_root())

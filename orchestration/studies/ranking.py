@@ -164,19 +164,8 @@ class Ranking:
             about: Paragraphs under it.
             foot: Last line.
         """
-        import jinja2
+        from orchestration.releases.templates import environment
 
-        import assets.collision_report
-
-        # The page of the collision report lends its style: one look for all.
-        folders = [Path(__file__).parent, Path(assets.collision_report.__path__[0])]
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folders),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        page = environment.get_template("ranking.html.j2")
+        page = environment(Path(__file__).parent).get_template("ranking.html.j2")
         text = page.render(ranking=self, title=title, about=about, foot=foot)
         file.write_text(text, encoding="utf-8")

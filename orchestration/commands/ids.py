@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from orchestration.options import AsJson, project_root
-from orchestration.ranking import Ranking
-from orchestration.terminal import console, print_json, print_table
+from orchestration.commands.options import AsJson, project_root
+from orchestration.commands.terminal import console, print_json, print_table
+from orchestration.studies.ranking import Ranking
 
 PANEL = "Compare"
 commands = typer.Typer()
@@ -41,7 +41,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare builds: a row each, the best value marked, what changed in words."""
-    from orchestration.comparison import compare as compare_builds
+    from orchestration.studies.comparison import compare as compare_builds
 
     root = project_root()
     ranking = compare_builds(root, builds or [])
@@ -75,9 +75,9 @@ def study(
 
     A variant that fails is a row with its reason. Ctrl-C stops it; called again, it goes on.
     """
-    from orchestration.full_run import ready_for_dvc
-    from orchestration.study_run import run_study
-    from orchestration.study_table import study_table, write_study
+    from orchestration.commands.full_run import ready_for_dvc
+    from orchestration.studies.running import run_study
+    from orchestration.studies.table import study_table, write_study
 
     root, progress = project_root(), console(sys.stderr)
     ready_for_dvc(root, progress)

@@ -15,8 +15,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from orchestration.options import AsJson, project_root, require_free_port
-from orchestration.terminal import complain, console, print_json, print_results, print_table
+from orchestration.commands.options import AsJson, project_root, require_free_port
+from orchestration.commands.terminal import (
+    complain,
+    console,
+    print_json,
+    print_results,
+    print_table,
+)
+from orchestration.releases import store
 
 PANEL = "Build and release"
 commands = typer.Typer()
@@ -36,7 +43,6 @@ def refresh(
     as_json: AsJson = False,
 ) -> None:
     """Keep encoder, codebooks and IDs of a release, give new items IDs beside them, and run."""
-    from orchestration import releases as store
     from orchestration.growth import set_base
 
     root = project_root()
@@ -61,8 +67,8 @@ def rebuild(as_json: AsJson = False) -> None:
 
 def _is_built(root: Path, release: Any) -> bool:
     """Tell whether what the project asks for now is what a release holds."""
+    from orchestration.commands.full_run import ready_for_dvc
     from orchestration.dvc_pipeline import Pipeline
-    from orchestration.full_run import ready_for_dvc
 
     ready_for_dvc(root, console(sys.stderr))
     pipeline = Pipeline.load(root)
@@ -71,8 +77,9 @@ def _is_built(root: Path, release: Any) -> bool:
 
 
 def _run(root: Path, as_json: bool) -> None:
-    from orchestration.full_run import build, still_answers, summary
-    from orchestration.releases import PublishError, current, publish
+    from orchestration.commands.full_run import build, still_answers, summary
+    from orchestration.releases.publishing import publish
+    from orchestration.releases.store import PublishError, current
 
     progress = console(sys.stderr if as_json else None)
     signal.signal(signal.SIGTERM, _stop)  # an exception, so that DVC is ended too
@@ -114,11 +121,11 @@ def publish(
     Refused are assets that are out of date or do not fit together, and, without --force, those with
     which recall@10 of search or recommendation falls.
     """
-    from orchestration import releases as store
-
     root = project_root()
+    from orchestration.releases.publishing import publish
+
     before = store.current(root)
-    release = store.publish(root, force=force)
+    release = publish(root, force=force)
     if as_json:
         print_json(_entry(release, release))
     elif before and before.name == release.name:
@@ -130,7 +137,7 @@ def publish(
 @commands.command(rich_help_panel=PANEL)
 def releases(as_json: AsJson = False) -> None:
     """List the releases, the oldest first."""
-    from orchestration import releases as store
+    from orchestration.releases.publishing import RECALL
 
     root = project_root()
     used = store.current(root)
@@ -141,13 +148,13 @@ def releases(as_json: AsJson = False) -> None:
         print("nothing is released yet: `sidmill run` builds everything and publishes it")
     else:
         print_table(
-            ["", "release", "published", *(f"{task}\nrecall@10" for task in store.RECALL)],
+            ["", "release", "published", *(f"{task}\nrecall@10" for task in RECALL)],
             [
                 [
                     "current" if row["current"] else "",
                     row["name"],
                     row["created"],
-                    *(row["metrics"].get(task) for task in store.RECALL),
+                    *(row["metrics"].get(task) for task in RECALL),
                 ]
                 for row in rows
             ],
@@ -162,8 +169,6 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier release the current one (or a later one again)."""
-    from orchestration import releases as store
-
     release = store.rollback(project_root(), name)
     if as_json:
         print_json(_entry(release, release))
@@ -174,10 +179,10 @@ def rollback(
 @commands.command(rich_help_panel=PANEL)
 def status(as_json: AsJson = False) -> None:
     """Say which assets are out of date and why, and what is released."""
+    from orchestration.commands.full_run import ready_for_dvc
     from orchestration.dvc_pipeline import Pipeline
-    from orchestration.full_run import ready_for_dvc
     from orchestration.growth import base_name
-    from orchestration.releases import current
+    from orchestration.releases.store import current
 
     root = project_root()
     ready_for_dvc(root, console(sys.stderr))
@@ -214,7 +219,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
 ) -> None:
     """Open Dagster on this machine: lineage, figures, checks, schedule and sensor."""
-    from orchestration.full_run import ready_for_dvc
+    from orchestration.commands.full_run import ready_for_dvc
 
     root = project_root()
     ready_for_dvc(root, console(sys.stderr))

@@ -8,10 +8,10 @@ import re
 import dagster as dg
 
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.ranking import Ranking
-from orchestration.studies import studies
-from orchestration.study_run import run_study
-from orchestration.study_table import study_table, write_study
+from orchestration.studies.ranking import Ranking
+from orchestration.studies.running import run_study
+from orchestration.studies.study import studies
+from orchestration.studies.table import study_table, write_study
 
 
 def study_jobs(pipeline: Pipeline) -> list[dg.JobDefinition]:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from assets.files import read_json
 from assets.semantic_ids.artifact import SemanticIds
-from assets.stage import UserError, read_json
-from orchestration.build_columns import COLUMNS
-from orchestration.experiments import fetch, references
-from orchestration.ranking import Column, Ranking, Row
-from orchestration.releases import current, releases
+from assets.stage import UserError
+from orchestration.releases.store import current, releases
+from orchestration.studies.build_columns import COLUMNS
+from orchestration.studies.experiments import fetch, references
+from orchestration.studies.ranking import Column, Ranking, Row
 
 PARTS = ("collision_report", "semantic_ids", "codebooks")
 MORE = ("quality_gate", "metrics")  # a build may lack them
