@@ -1,7 +1,8 @@
-"""JSON in and out, the same bytes for the same content."""
+"""JSON in and out, the same bytes for the same content; the version of a folder."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -20,6 +21,16 @@ def write_json(file: Path, content: Any) -> None:
 def read_json(file: Path) -> Any:
     """Read a JSON file."""
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def version_of(folder: Path) -> str:
+    """Return the sha256 over the names and bytes of all files in a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:

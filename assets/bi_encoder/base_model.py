@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.bi_encoder.params import BiEncoderParams
-from assets.files import write_json
+from assets.files import version_of, write_json
 from assets.stage import UserError
 
 if TYPE_CHECKING:
@@ -86,16 +86,6 @@ def copy_encoder(released: Path, folder: Path) -> None:
         copy_function=shutil.copyfile,
         dirs_exist_ok=True,
     )
-
-
-def version_of(folder: Path) -> str:
-    """Return the sha256 over the names and bytes of all files in a model's folder."""
-    digest = hashlib.sha256()
-    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _packaged() -> Path:
