@@ -90,7 +90,14 @@ def reciprocal_rank(gains: Floats) -> Floats:
     return np.asarray((chance / np.arange(1, gains.shape[1] + 1)).sum(axis=1))
 
 
-def bootstrap(values: Floats, *, seed: int, samples: int = 1000, level: float = 0.95) -> Interval:
+def bootstrap(
+    values: Floats,
+    *,
+    seed: int,
+    samples: int = 1000,
+    level: float = 0.95,
+    groups: Sequence[str] | NDArray[Any] | None = None,
+) -> Interval:
     """Return the mean of per-query values with its percentile bootstrap interval.
 
     Pass the difference of two methods' values on the same queries for a paired interval.
@@ -100,15 +107,24 @@ def bootstrap(values: Floats, *, seed: int, samples: int = 1000, level: float = 
         seed: Seed of the resampling.
         samples: Number of resamples.
         level: Coverage of the interval.
+        groups: (queries,) what each query is about. Queries of one group are drawn together: where
+            several ask for one item they succeed and fail together, and counting each as evidence
+            of its own would make the interval too narrow. None: every query stands for itself.
     """
     if not len(values):
         return Interval(float("nan"), float("nan"), float("nan"))
     draw = np.random.default_rng(seed)
-    means = np.array(
-        [values[draw.integers(len(values), size=len(values))].mean() for _ in range(samples)]
-    )
+    if groups is None:
+        sums, counts = np.asarray(values, dtype=np.float64), np.ones(len(values))
+    else:
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        sums, counts = np.bincount(group, weights=values), np.bincount(group).astype(float)
+    means = np.empty(samples)
+    for sample in range(samples):
+        drawn = draw.integers(len(sums), size=len(sums))
+        means[sample] = sums[drawn].sum() / counts[drawn].sum()
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    return Interval(float(np.mean(values)), float(low), float(high))
 
 
 def nearest(queries: Floats, vectors: Floats, k: int, *, device: str = "cpu") -> Rows:

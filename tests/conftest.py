@@ -32,7 +32,7 @@ SMALL_PARAMS: dict[str, dict[str, object]] = {
         "warmup_steps": 5,
         "check_every": 20,
         "check_queries": 50,
-        "beams": 20,
+        "check_beams": 20,
         "recommend_batch": 16,
         "search_batch": 64,
     },

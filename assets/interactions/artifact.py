@@ -70,7 +70,11 @@ class Interactions:
 
     @cached_property
     def items(self) -> pd.DataFrame:
-        """item_id, title, text, category, brand, attributes (JSON object), document; by item_id."""
+        """All items, by item_id.
+
+        Columns: item_id, title, text, category, brand, attributes (JSON object), document,
+        train_interactions (positive interactions in the train split).
+        """
         return self._read("items")
 
     def interactions(self, *splits: Split) -> pd.DataFrame:
@@ -108,10 +112,9 @@ class Interactions:
         """Refused rows: table, file, row, reason, content (a JSON object, or the raw line)."""
         return self._read("rejects")
 
-    def popularity(self, *splits: Split) -> pd.Series[int]:
-        """Number of interactions of each item in some splits, default train; index item_id."""
-        seen = self.interactions(*(splits or ("train",)))["item_id"].value_counts()
-        return seen.reindex(self.items["item_id"], fill_value=0)
+    def popularity(self) -> pd.Series[int]:
+        """Number of train interactions of each item; index item_id."""
+        return self.items.set_index("item_id")["train_interactions"]
 
     def sessions(self, split: Literal["validation", "test"]) -> Sessions:
         """Return the next-item tasks of a split, one per user; histories end where targets begin.

@@ -21,7 +21,7 @@ UNKNOWN = "item_id is not among the items"
 # table -> columns of the file, order of its rows
 FILES = {
     "items": (
-        "item_id, title, text, category, brand, attributes, document FROM catalogue",
+        "* FROM counted_catalogue",
         "item_id",
     ),
     "interactions": (
@@ -65,6 +65,15 @@ def put_together(
         cuts = find_cuts(db, params.cut_shares, params.cut_times)
         withhold(db, share=params.cold_share, before=cuts.validation, seed=params.seed)
     make_timeline(db, params.seed, cuts)
+    db.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE counted_catalogue AS
+        SELECT item_id, title, text, category, brand, attributes, document,
+            (SELECT count(*) FROM timeline
+             WHERE timeline.item_id = catalogue.item_id AND split = 'train') AS train_interactions
+        FROM catalogue
+        """
+    )
     make_query_table(db, seed=params.seed, **params.query_shares)
 
 

@@ -11,6 +11,7 @@ from assets.bi_encoder.artifact import BiEncoder
 from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
+from assets.interactions.catalogue import Catalogue
 from assets.machine import Machine
 from assets.quality_gate.artifact import Verdict
 from assets.retriever.artifact import WHY_NOT
@@ -37,44 +38,41 @@ def main(run: Run[RetrieverParams]) -> None:
     encoder = BiEncoder.load(run.input("bi_encoder"), device)
     embeddings = Embeddings.load(run.input("embeddings"))
 
-    buckets = Buckets.of(ids.codes, data.popularity().reindex(pd.Index(ids.item_ids)).to_numpy())
+    catalogue = Catalogue.of(data)
+    buckets = Buckets.of(ids.codes, catalogue.popularity)
     examples = read_examples(buckets.leaf_of, data, queries, encoder, embeddings)
-    for task in set(WHY_NOT) - set(examples.tasks):
-        run.say(f"does not learn to {task}: {WHY_NOT[task]}.")
-    retriever = untrained(
-        run.params, ids, buckets, codebooks, encoder, embeddings, data, examples.tasks, device
-    )
+    for task, why in WHY_NOT.items():
+        if task not in examples.tasks:
+            run.say(f"does not learn {task}: {why}.")
+    generator = untrained(run.params, ids, buckets, codebooks, encoder.dim, examples.tasks, device)
     validation = Validation.sample(
-        queries.tasks("validation"),
-        data.sessions("validation"),
-        run.params.check_queries,
-        run.params.seed,
+        queries.tasks("validation"), data.sessions("validation"), catalogue, encoder, run.params
     )
     looks: list[dict[str, float]] = []
-    best = (-math.inf, retriever.model.state_dict())
+    best = (-math.inf, generator.model.state_dict())
 
     def look(step: int) -> None:
         nonlocal best
-        numbers = validation.measure(retriever)
+        numbers = validation.measure(generator)
         run.say(f"after {step} steps " + ", ".join(f"{k} {v:.3f}" for k, v in numbers.items()))
         looks.append({"step": step, **numbers})
         score = validation.score(numbers)
         if score >= best[0]:
-            best = (score, copy.deepcopy(retriever.model.state_dict()))
+            best = (score, copy.deepcopy(generator.model.state_dict()))
 
-    curve = train(retriever, examples, run.params, look)
-    retriever.model.load_state_dict(best[1])
+    curve = train(generator, examples, run.params, look)
+    generator.model.load_state_dict(best[1])
 
-    retriever.save(run.folder)
+    generator.save(run.folder)
     pd.DataFrame(curve).to_csv(run.folder / "training.csv", index=False, float_format="%.5g")
     draw_training(examples.tasks, curve, looks, run.folder / "training.png")
     kept = max(looks, key=lambda row: (validation.score(row), row["step"]))
     run.report(
         {
             **kept,
-            "parameters": sum(weights.numel() for weights in retriever.model.parameters()),
+            "parameters": sum(weights.numel() for weights in generator.model.parameters()),
             "sids": len(buckets.sids),
-            **{f"guide_{level}": weight for level, weight in enumerate(retriever.model.guides())},
+            **{f"guide_{level}": weight for level, weight in enumerate(generator.model.guides())},
             "validation": looks,
         }
     )

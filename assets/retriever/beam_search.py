@@ -37,7 +37,7 @@ def beam_search(
     latent: Tensor | None = None,
     similarity_weight: float = 0.0,
     dead: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Find the most probable leaves.
 
     Args:
@@ -53,9 +53,10 @@ def beam_search(
         dead: Sorted ``row * nodes + node`` of the nodes that must not be entered.
 
     Returns:
-        (rows, beams) int64 leaves, -1 where there are fewer than `beams`, and (rows, beams) float32
-        log probabilities plus weighted similarities, best first, -inf where there is no leaf.
-        Equal scores come in the order of SIDs.
+        (rows, beams) int64 leaves, -1 where there are fewer than `beams`; (rows, beams) float32 log
+        probabilities plus weighted similarities, best first, -inf where there is no leaf; and
+        (rows, beams, levels) int64, the tokens of each beam as they were read back by the model, -1
+        where there is no leaf. Equal scores come in the order of SIDs.
     """
     rows, length, _ = prompt.shape
     device = prompt.device
@@ -72,14 +73,14 @@ def beam_search(
     nodes = torch.zeros(rows, 1, dtype=torch.int64, device=device)
     scores = torch.zeros(rows, 1, device=device)
     seen = prompt_mask[:, None]  # (rows, nodes kept, positions so far)
+    written = torch.empty(rows, 1, 0, dtype=torch.int64, device=device)
     for level in range(trie.levels):
         if level:
             width = nodes.shape[1]
             own = torch.eye(width, dtype=torch.bool, device=device).expand(rows, -1, -1)
             seen = torch.cat([seen, own], dim=2)
-            tokens = trie.code[nodes] + model.vocabulary.first[level - 1]
             place = torch.full((rows, width), length + level - 1, device=device)
-            hidden = _forward(model, model.embed(tokens), seen, place, cache)
+            hidden = _forward(model, model.embed(written[..., -1]), seen, place, cache)
         children, exists = trie.children(nodes, level)
         similarity = model.similarity(latent, level)
         if similarity is not None:
@@ -98,14 +99,20 @@ def beam_search(
         scores, chosen = found.sort(dim=1, descending=True, stable=True)
         scores, chosen = scores[:, :keep], chosen[:, :keep]
         nodes = children.gather(1, chosen)
-        parent = chosen // trie.widest[level]
-        seen = seen.gather(1, parent[..., None].expand(-1, -1, seen.shape[2]))
+        parent = (chosen // trie.widest[level])[..., None]
+        seen = seen.gather(1, parent.expand(-1, -1, seen.shape[2]))
+        tokens = trie.code[nodes] + model.vocabulary.first[level]
+        before = written.gather(1, parent.expand(-1, -1, level))
+        written = torch.cat([before, tokens[..., None]], dim=2)
 
     leaves = (nodes - trie.depth_starts[trie.levels]).masked_fill(scores.isneginf(), -1)
     missing = (0, beams - leaves.shape[1])
     return (
         torch.nn.functional.pad(leaves, missing, value=-1),
         torch.nn.functional.pad(scores, missing, value=-torch.inf),
+        torch.nn.functional.pad(
+            written.masked_fill(scores.isneginf()[..., None], -1), (0, 0, *missing), value=-1
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
+from assets.ranking import Task
 from assets.retriever.sequences import Histories, SearchExamples
 from assets.stage import CACHE, UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -29,9 +30,9 @@ class Examples:
     histories: Histories | None
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """``search`` and ``recommend``, as far as there is something to learn them from."""
-        there = {"search": self.search, "recommend": self.histories}
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that there is something to learn from."""
+        there: dict[Task, object] = {"search": self.search, "recommendation": self.histories}
         return tuple(task for task, examples in there.items() if examples is not None)
 
 

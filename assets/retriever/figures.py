@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 PANELS = {  # task: its loss in the curve, the recalls beside it
-    "search": ("search_loss", ("search_recall@10", "search_reranked_recall@10")),
-    "recommend": ("recommend_loss", ("recommend_recall@10",)),
+    "search": ("search_loss", ("search_recall@10",)),
+    "recommendation": ("recommendation_loss", ("recommendation_recall@10",)),
 }
 LOSS, RECALLS = "#8f9b6b", ("#0b6e99", "#5fb0d3")
 

@@ -8,7 +8,7 @@ from assets.stage import Params
 
 
 class RetrieverParams(Params):
-    """What the language model is like, how it is trained and how it answers."""
+    """What the language model is like and how it is trained. How it answers: see ``answers``."""
 
     search_prompt: str = Field("search:", min_length=1, description="Token that opens a search.")
     recommend_prompt: str = Field(
@@ -42,20 +42,16 @@ class RetrieverParams(Params):
     gradient_clip: float = Field(1.0, gt=0, description="Longest gradient; longer ones are cut.")
     warmup_steps: int = Field(60, ge=0, description="Steps of linear warm-up; cosine follows.")
     half_precision: bool = Field(True, description="Train in bfloat16 autocast.")
-    beams: int = Field(60, ge=1, description="Beams of an answer.")
-    similarity_weight: float = Field(
-        20.0,
-        ge=0,
-        description="What a unit of similarity between the query and the item as its SID rebuilds "
-        "it adds to the log probability of a search's beam.",
-    )
-    rerank: bool = Field(
-        True,
-        description="Whether `.search` orders the beam's items by the bi-encoder's similarity.",
-    )
     check_every: int = Field(
         200, ge=1, description="Steps between two looks at validation; the best one is kept."
     )
     check_queries: int = Field(
         1000, ge=1, description="Most queries, and most sessions, of validation that are looked at."
+    )
+    check_beams: int = Field(60, ge=1, description="Beams of a look at validation.")
+    check_similarity_weight: float = Field(
+        20.0,
+        ge=0,
+        description="What a unit of similarity between the query and the item as its SID rebuilds "
+        "it adds to the log probability of a search's beam, in a look at validation.",
     )

@@ -9,11 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assets.bi_encoder.artifact import BiEncoder
 from assets.codebooks.artifact import Codebooks
-from assets.embeddings.artifact import Embeddings
-from assets.interactions.artifact import Interactions
-from assets.retriever.artifact import Retriever, titles_of
+from assets.ranking import Task
+from assets.retriever.artifact import Generator
 from assets.retriever.examples import Examples
 from assets.retriever.model import RetrieverModel
 from assets.retriever.params import RetrieverParams
@@ -29,29 +27,21 @@ def untrained(
     ids: SemanticIds,
     buckets: Buckets,
     codebooks: Codebooks,
-    encoder: BiEncoder,
-    embeddings: Embeddings,
-    data: Interactions,
-    tasks: Sequence[str],
+    query_dim: int,
+    tasks: Sequence[Task],
     device: str,
-) -> Retriever:
-    """Make a retriever that has yet to learn `tasks`."""
+) -> Generator:
+    """Make a generator that has yet to learn `tasks`."""
     vocabulary = Vocabulary.of(ids.sizes, params.search_prompt, params.recommend_prompt)
-    books = codebooks.quantizer.codebooks
-    model = RetrieverModel.create(params, vocabulary, books, encoder.dim)
-    return Retriever(
+    model = RetrieverModel.create(params, vocabulary, codebooks.quantizer.codebooks, query_dim)
+    return Generator(
         model=model.to(device),
         ids=ids,
         buckets=buckets,
         codebooks=codebooks,
-        encoder=encoder,
-        vectors=embeddings.text,
-        titles=titles_of(data),
         history=params.history,
-        beams=params.beams,
-        similarity_weight=params.similarity_weight,
-        reranks=params.rerank,
         tasks=tuple(tasks),
+        trained_as={},
     )
 
 
@@ -120,25 +110,25 @@ def learning_rate(step: int, params: RetrieverParams) -> float:
 
 
 def train(
-    retriever: Retriever,
+    generator: Generator,
     examples: Examples,
     params: RetrieverParams,
     look: Callable[[int], None],
 ) -> list[dict[str, float]]:
-    """Train the retriever's model in place.
+    """Train the generator's model in place.
 
     Args:
-        retriever: The retriever.
+        generator: The generator.
         examples: What to learn from.
         params: Those of the stage.
         look: Called with the number of steps done, every `check_every` steps and at the end.
 
     Returns:
-        One row per step: step, recommend_loss, search_loss (those there are).
+        One row per step: step, recommendation_loss, search_loss (those there are).
     """
-    model, trie, device = retriever.model, retriever.trie, retriever.model.device
+    model, trie, device = generator.model, generator.trie, generator.model.device
     rng = np.random.default_rng(params.seed)
-    tokens = torch.from_numpy(retriever.tokens).to(device)
+    tokens = torch.from_numpy(generator.tokens).to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=params.learning_rate,
@@ -161,12 +151,12 @@ def train(
                 )
                 loss = recommend_loss(model, trie, tokens, torch.from_numpy(windows).to(device))
                 losses.append(params.recommend_weight * loss)
-                row["recommend_loss"] = loss.item()
+                row["recommendation_loss"] = loss.item()
             if examples.search is not None:
                 vectors, leaves = examples.search.draw(
                     rng, params.search_batch, params.document_share, params.noise
                 )
-                latent = torch.from_numpy(retriever.latent(vectors)).to(device)
+                latent = torch.from_numpy(generator.latent(vectors)).to(device)
                 loss = search_loss(
                     model,
                     trie,

@@ -1,4 +1,4 @@
-"""How well the retriever answers the validation split; decides which moment of training is kept."""
+"""How well the generator answers the validation split; decides which moment of training is kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.bi_encoder.artifact import BiEncoder
 from assets.evaluation import gains_of, recall
 from assets.interactions.artifact import Sessions
-from assets.retriever.artifact import Beams, Retriever
+from assets.interactions.catalogue import Catalogue
+from assets.ranking import Ranked, Rows
+from assets.retriever.artifact import Generator
+from assets.retriever.params import RetrieverParams
 from assets.stage import CACHE
 from assets.synthetic_queries.artifact import SearchTasks
 
@@ -23,51 +27,58 @@ class Validation:
     """What is asked of validation: a seeded sample of its queries and of its sessions.
 
     Attributes:
-        queries: Query texts ...
-        query_targets: ... and the item ids that answer each.
-        histories: Histories of item ids ...
-        next_items: ... and the item that came next.
+        queries: (queries, dim) float32 vectors ...
+        query_targets: ... and the rows of the items that answer each.
+        histories: Rows of the items of histories ...
+        next_items: ... and the row of the item that came next, alone in an array.
+        params: Those of the stage: how many beams are looked at, and how.
     """
 
-    queries: list[str]
-    query_targets: list[list[str]]
-    histories: list[list[str]]
-    next_items: list[list[str]]
+    queries: NDArray[np.float32]
+    query_targets: list[Rows]
+    histories: list[Rows]
+    next_items: list[Rows]
+    params: RetrieverParams
 
     @classmethod
-    def sample(cls, tasks: SearchTasks, sessions: Sessions, most: int, seed: int) -> Validation:
-        """Draw at most `most` queries and as many sessions."""
-        rng = np.random.default_rng(seed)
-        query = np.sort(rng.permutation(len(tasks.queries))[:most])
-        session = np.sort(rng.permutation(len(sessions.targets))[:most])
+    def sample(
+        cls,
+        tasks: SearchTasks,
+        sessions: Sessions,
+        catalogue: Catalogue,
+        encoder: BiEncoder,
+        params: RetrieverParams,
+    ) -> Validation:
+        """Draw at most `check_queries` queries and as many sessions."""
+        rng = np.random.default_rng(params.seed)
+        query = np.sort(rng.permutation(len(tasks.queries))[: params.check_queries])
+        session = np.sort(rng.permutation(len(sessions.targets))[: params.check_queries])
         return cls(
-            [tasks.queries[row] for row in query],
-            [tasks.targets[row] for row in query],
-            [sessions.histories[row] for row in session],
-            [[sessions.targets[row]] for row in session],
+            encoder.encode([tasks.queries[row] for row in query], cache=CACHE),
+            catalogue.row_lists([tasks.targets[row] for row in query]),
+            catalogue.row_lists([sessions.histories[row] for row in session]),
+            catalogue.row_lists([[sessions.targets[row]] for row in session]),
+            params,
         )
 
-    def measure(self, retriever: Retriever) -> dict[str, float]:
-        """Return recall@{10,30} of each task and the share of valid IDs.
+    def measure(self, generator: Generator) -> dict[str, float]:
+        """Return recall@{10,30} of each task, by the beam alone.
 
-        A task that the retriever has not learnt, or that nothing is asked of, has no numbers.
+        A task that the generator has not learnt, or that nothing is asked of, has no numbers.
         """
         numbers: dict[str, float] = {}
-        found: list[Beams] = []
-        if "search" in retriever.tasks and self.queries:
-            beams = retriever.search_beams(self.queries, cache=CACHE)
-            found.append(beams)
-            ranked = retriever.rank(beams, max(CUTS))
-            reranked = retriever.rerank(self.queries, beams, max(CUTS), cache=CACHE)
-            numbers |= _recalls("search", retriever, ranked, self.query_targets)
-            numbers |= _recalls("search_reranked", retriever, reranked, self.query_targets)
-        if "recommend" in retriever.tasks and self.histories:
-            beams = retriever.recommend_beams(self.histories)
-            found.append(beams)
-            ranked = retriever.rank(beams, max(CUTS))
-            numbers |= _recalls("recommend", retriever, ranked, self.next_items)
-        if found:
-            numbers["valid_ids"] = _valid(retriever, found)
+        if "search" in generator.tasks and len(self.queries):
+            beams = generator.search(
+                self.queries,
+                beams=self.params.check_beams,
+                similarity_weight=self.params.check_similarity_weight,
+            )
+            ranked = generator.items(beams, max(CUTS))
+            numbers |= _recalls("search", ranked, self.query_targets)
+        if "recommendation" in generator.tasks and self.histories:
+            beams = generator.recommend(self.histories, beams=self.params.check_beams)
+            ranked = generator.items(beams, max(CUTS))
+            numbers |= _recalls("recommendation", ranked, self.next_items)
         return numbers
 
     @staticmethod
@@ -76,23 +87,10 @@ class Validation:
 
         A tenth more of either task counts the same, however far apart the two are.
         """
-        return math.prod(
-            numbers[name] for name in ("search_recall@10", "recommend_recall@10") if name in numbers
-        )
+        return math.prod(value for name, value in numbers.items() if name.endswith("_recall@10"))
 
 
-def _recalls(
-    name: str, retriever: Retriever, ranked: NDArray[np.int64], targets: list[list[str]]
-) -> dict[str, float]:
-    relevant = [retriever.rows(items) for items in targets]
-    gains = gains_of(ranked, relevant)
+def _recalls(name: str, ranked: Ranked, relevant: list[Rows]) -> dict[str, float]:
+    gains = gains_of(ranked.rows, relevant)
     counts = np.array([len(rows) for rows in relevant])
     return {f"{name}_recall@{k}": float(recall(gains, counts, k).mean()) for k in CUTS}
-
-
-def _valid(retriever: Retriever, found: list[Beams]) -> float:
-    """Share of the generated SIDs that stand in the table of Semantic IDs."""
-    known = {tuple(codes) for codes in retriever.ids.codes.tolist()}
-    leaves = np.concatenate([beams.leaves[beams.leaves >= 0] for beams in found])
-    valid = np.array([tuple(codes) in known for codes in retriever.sids.tolist()])
-    return float(valid[leaves].mean())

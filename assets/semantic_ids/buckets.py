@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 
 @dataclass(frozen=True)
@@ -55,27 +53,18 @@ class Buckets:
 
     def expand(
         self, leaves: NDArray[np.integer[Any]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """List the items of leaves in order, row after row.
 
         Args:
             leaves: (rows, beams), -1 where there is none.
 
         Returns:
-            The row of each item and the item, both (items found,).
+            The row and the beam of each item, and the item, all (items found,).
         """
         row, beam = np.nonzero(leaves >= 0)
         leaf = leaves[row, beam]
         counts = self.sizes[leaf]
         before = np.cumsum(counts) - counts
         place = np.arange(counts.sum()) + np.repeat(self.starts[leaf] - before, counts)
-        return np.repeat(row, counts), self.items[place]
-
-    def save(self, file: Path) -> None:
-        """Write safetensors."""
-        save_file({"sids": self.sids, "starts": self.starts, "items": self.items}, file)
-
-    @classmethod
-    def load(cls, file: Path) -> Buckets:
-        """Read what :meth:`save` wrote."""
-        return cls(**load_file(file))
+        return np.repeat(row, counts), np.repeat(beam, counts), self.items[place]

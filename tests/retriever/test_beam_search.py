@@ -96,13 +96,16 @@ def test_wide_beams_find_every_sid_with_the_score_of_the_oracle(
     world = World.make(seed, items, levels, min(guided, levels))
     vectors = torch.randn(3, DIM)
     prompt = world.model.search_prompt(vectors).detach()
-    leaves, scores = beam_search(
+    leaves, scores, tokens = beam_search(
         world.model, world.trie, prompt, 40, latent=vectors, similarity_weight=weight
     )
     assert leaves.shape == scores.shape == (3, 40)
     for row in range(3):
         expected = dict(enumerate(world.oracle(prompt[row], vectors[row : row + 1], weight)))
         _is_ranking_of(leaves[row], scores[row], expected)
+    there = leaves >= 0
+    assert (tokens[there].numpy() == world.tokens[leaves[there].numpy()]).all()
+    assert (tokens[~there] == -1).all()
 
 
 @settings(deadline=None, max_examples=25)
@@ -122,7 +125,7 @@ def test_what_is_in_the_history_is_never_found_and_the_rest_is(seed, items, data
         torch.from_numpy(row),
         torch.from_numpy(np.concatenate(histories)),
     )
-    leaves, scores = beam_search(
+    leaves, scores, _ = beam_search(
         world.model, world.trie, prompt, 40, prompt_mask=torch.from_numpy(mask), dead=dead
     )
     for number, history in enumerate(histories):
@@ -137,7 +140,7 @@ def test_narrow_beams_find_as_many_distinct_sids_as_there_can_be(seed, items, be
     world = World.make(seed, items, 3, 2)
     vectors = torch.randn(2, DIM)
     prompt = world.model.search_prompt(vectors).detach()
-    leaves, scores = beam_search(world.model, world.trie, prompt, beams, latent=vectors)
+    leaves, scores, _ = beam_search(world.model, world.trie, prompt, beams, latent=vectors)
     for row in range(2):
         found = leaves[row][leaves[row] >= 0].tolist()
         assert len(found) == len(set(found)) == min(beams, len(world.buckets.sids))
@@ -165,7 +168,7 @@ def test_exclusions_cost_no_beams(seed, data):
     )
     left = set(world.buckets.leaf_of[np.setdiff1d(np.arange(30), gone)].tolist())
     prompt = world.model.embed(torch.tensor([[2]])).detach()
-    leaves, _ = beam_search(world.model, world.trie, prompt, 5, dead=dead)
+    leaves, _, _ = beam_search(world.model, world.trie, prompt, 5, dead=dead)
     found = leaves[leaves >= 0].tolist()
     assert len(found) == min(5, len(left))
     assert set(found) <= left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,17 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
+from assets.bi_encoder.artifact import BiEncoder
+from assets.codebooks.artifact import Codebooks
 from assets.files import read_json, write_json
+from assets.interactions.artifact import Interactions
+from assets.interactions.catalogue import Catalogue
 from assets.quality_gate.artifact import Outcome, Verdict
 from assets.retriever.__main__ import main
-from assets.retriever.artifact import Retriever
+from assets.retriever.artifact import Generator
 from assets.retriever.params import RetrieverParams
 from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.semantic_ids.buckets import Buckets
 from assets.stage import UserError, run_stage
 
 UPSTREAM = (
@@ -32,9 +38,25 @@ def data(project) -> Path:
     return project.folder / "data"
 
 
+def _load(data: Path) -> Generator:
+    ids = SemanticIds.load(data / "semantic_ids")
+    catalogue = Catalogue.of(Interactions.load(data / "interactions"))
+    buckets = Buckets.of(ids.codes, catalogue.popularity)
+    return Generator.load(
+        data / "retriever", ids, buckets, Codebooks.load(data / "codebooks"), "cpu"
+    )
+
+
 @pytest.fixture(scope="module")
-def retriever(data) -> Retriever:
-    return Retriever.load(data, device="cpu")
+def generator(data) -> Generator:
+    return _load(data)
+
+
+@pytest.fixture(scope="module")
+def queries(data) -> np.ndarray:
+    """Vectors of three queries."""
+    encoder = BiEncoder.load(data / "bi_encoder")
+    return encoder.encode(["old western", "animated children film", "space robots"])
 
 
 @pytest.fixture
@@ -63,119 +85,74 @@ def _shorten(folder: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def test_a_search_answers_with_items_of_the_catalogue_and_their_sids(data, retriever):
-    ids = SemanticIds.load(data / "semantic_ids")
-    sid_of = dict(zip(ids.item_ids, map(sid_text, ids.codes), strict=True))
-    for rerank in (False, True):
-        found = retriever.search("Space  opera with ROBOTS", k=10, rerank=rerank)
-        assert len({result.item_id for result in found}) == 10
-        assert all(sid_of[result.item_id] == result.sid and result.title for result in found)
-        scores = [result.score for result in found]
-        assert scores == sorted(scores, reverse=True)
+def test_more_items_than_beams_come_out_only_where_sids_are_shared(generator, queries):
+    found = generator.items(generator.search(queries, beams=25, similarity_weight=20.0))
+    assert found.rows.shape == (3, 25)
+    assert all(len(set(row)) == 25 for row in found.rows.tolist())
+    assert (np.diff(found.scores, axis=1) <= 0).all()
 
 
-def test_more_answers_than_beams_may_be_asked_for(retriever):
-    assert len(retriever.search("comedy", k=retriever.beams + 30)) == retriever.beams + 30
+def test_a_recommendation_never_holds_what_is_in_the_history(generator):
+    everything = np.arange(len(generator.ids.item_ids))
+    history = everything[::2]
+    found = generator.items(generator.recommend([history, history[:0]], beams=len(everything)))
+    assert sorted(found.rows[0][found.rows[0] >= 0]) == everything[1::2].tolist()
+    assert sorted(found.rows[1]) == everything.tolist()
 
 
-def test_a_recommendation_never_holds_what_is_in_the_history(retriever):
-    history = [str(item) for item in retriever.item_ids[::2]]
-    everything = retriever.recommend(history, k=len(retriever.item_ids))
-    found = [result.item_id for result in everything]
-    assert sorted(found) == sorted(set(retriever.item_ids) - set(history))
-    assert len(retriever.recommend([], k=5)) == 5
-
-
-def test_a_shared_sid_shows_its_other_items(data, tmp_path):
+def test_a_shared_sid_shows_its_other_items(generator):
     """Items of a bucket that are not in the history come out; the one that is does not."""
-    retriever = Retriever.load(data, device="cpu")
-    shared = retriever.buckets.items[:3].tolist()
-    codes = retriever.ids.codes.copy()
+    shared = generator.buckets.items[:3]
+    codes = generator.ids.codes.copy()
     codes[shared] = codes[shared[0]]
-    ids = SemanticIds(**{**vars(retriever.ids), "codes": codes})
-    buckets = type(retriever.buckets).of(codes, np.zeros(len(codes), int))
-    changed = Retriever(**{**_fields(retriever), "ids": ids, "buckets": buckets})
-    known = str(retriever.item_ids[shared[1]])
-    found = [result.item_id for result in changed.recommend([known], k=len(codes))]
-    assert known not in found
-    assert {str(retriever.item_ids[shared[row]]) for row in (0, 2)} <= set(found)
-    assert len(found) == len(codes) - 1
-
-
-def _fields(retriever: Retriever) -> dict[str, object]:
-    return {name: getattr(retriever, name) for name in Retriever.__dataclass_fields__}
-
-
-def test_batches_and_single_questions_agree(retriever):
-    queries = ["old western", "animated children film", "space robots"]
-    beams = retriever.search_beams(queries)
-    ranked = retriever.rank(beams, 10)
-    reranked = retriever.rerank(queries, beams, 10)
-    for row, query in enumerate(queries):
-        for rows, again in ((ranked[row], False), (reranked[row], True)):
-            single = [result.item_id for result in retriever.search(query, rerank=again)]
-            assert retriever.item_ids[rows].tolist() == single
-
-
-def test_many_questions_at_once_are_answered_as_one_by_one(data, retriever):
-    queries = ["old western", "animated children film", "space robots", "old western"]
-    items = retriever.item_ids.tolist()
-    histories = [items[:3], [], items[5:40], items[:-2]]
-    for rerank in (False, True):
-        _same(
-            retriever.search_many(queries, 70, rerank),
-            [retriever.search(query, 70, rerank) for query in queries],
-        )
-    _same(
-        retriever.recommend_many(histories, 7),
-        [retriever.recommend(history, 7) for history in histories],
+    changed = replace(
+        generator,
+        ids=replace(generator.ids, codes=codes),
+        buckets=Buckets.of(codes, np.zeros(len(codes), int)),
     )
+    found = changed.items(changed.recommend([shared[1:2]], beams=len(codes))).rows[0]
+    assert sorted(found[found >= 0]) == sorted(set(range(len(codes))) - {int(shared[1])})
 
 
-def _same(many, single) -> None:
-    """Equal but for rounding: neighbours whose scores differ by less may change places."""
-    for row, alone in zip(many, single, strict=True):
-        scores = {result.item_id: result.score for result in alone}
-        assert [result.score for result in row] == pytest.approx(
-            [result.score for result in alone], abs=1e-4
-        )
-        last = alone[-1].score
-        assert all(
-            scores.get(result.item_id, last) == pytest.approx(result.score, abs=1e-4)
-            for result in row
-        )
+def test_batches_and_single_questions_agree(generator, queries):
+    beams = generator.search(queries, beams=20, similarity_weight=20.0)
+    for row in range(len(queries)):
+        alone = generator.search(queries[row : row + 1], beams=20, similarity_weight=20.0)
+        assert alone.scores == pytest.approx(beams.scores[row : row + 1], abs=1e-4)
 
 
-def test_an_unknown_item_is_named(retriever):
-    with pytest.raises(UserError, match="unknown item `nobody`"):
-        retriever.recommend([str(retriever.item_ids[0]), "nobody"])
+def test_what_comes_out_is_written_as_text_of_released_ids(data, generator, queries):
+    """The tokens that the model wrote, spelt out, stand in the table as it lies on disk."""
+    table = SemanticIds.table(data / "semantic_ids")
+    items_of = table.groupby("sid")["item_id"].agg(set)
+    beams = generator.search(queries, beams=20, similarity_weight=0.0)
+    for texts, leaves in zip(generator.texts(beams), beams.leaves, strict=True):
+        assert len(texts) == 20
+        for text, leaf in zip(texts, leaves, strict=True):
+            start, end = generator.buckets.starts[leaf : leaf + 2]
+            shown = generator.ids.item_ids[generator.buckets.items[start:end]]
+            assert set(shown) == items_of[text]
 
 
-def test_an_empty_query_is_refused(retriever):
-    with pytest.raises(UserError, match="empty"):
-        retriever.search("   ")
-
-
-def test_the_language_model_loads_as_transformers_saved_it(data, retriever):
+def test_the_language_model_loads_as_transformers_saved_it(data, generator):
     lm = AutoModelForCausalLM.from_pretrained(data / "retriever" / "model")
-    ours = retriever.model.lm.state_dict()
+    ours = generator.model.lm.state_dict()
     assert all(torch.equal(weights, ours[name]) for name, weights in lm.state_dict().items())
     words = read_json(data / "retriever" / "vocabulary.json")["tokens"]
     assert lm.config.vocab_size == len(words)
     assert words[:3] == ["<pad>", "search:", "recommend:"]
-    rows = retriever.model.vocabulary.encode(retriever.sids)
+    rows = generator.tokens
     written = ["".join(words[token] for token in row) for row in rows]
-    assert written == [sid_text(codes) for codes in retriever.sids]
+    assert written == [sid_text(codes) for codes in generator.buckets.sids]
 
 
-def test_the_report_says_how_validation_went_and_that_every_id_was_valid(data):
+def test_the_report_says_how_validation_went(data):
     report = read_json(data / "retriever" / "report.json")
-    assert report["valid_ids"] == 1
-    for task in ("search", "search_reranked", "recommend"):
+    for task in ("search", "recommendation"):
         assert 0 <= report[f"{task}_recall@10"] <= report[f"{task}_recall@30"] <= 1
     curve = pd.read_csv(data / "retriever" / "training.csv")
     assert curve["search_loss"].tail(5).mean() < curve["search_loss"].head(5).mean()
-    assert curve["recommend_loss"].tail(5).mean() < curve["recommend_loss"].head(5).mean()
+    assert curve["recommendation_loss"].tail(5).mean() < curve["recommendation_loss"].head(5).mean()
     assert (data / "retriever" / "training.png").stat().st_size > 1000
 
 
@@ -205,16 +182,16 @@ def test_ids_other_than_those_trained_on_are_refused(copied, data):
     moved = SemanticIds(**{**vars(ids), "codes": ids.codes[::-1].copy()})
     moved.save(copied / "data" / "semantic_ids")
     with pytest.raises(UserError, match="was trained on SID version"):
-        Retriever.load(copied / "data")
+        _load(copied / "data")
 
 
 def test_a_retriever_of_another_version_is_refused_with_what_to_do(copied, data):
     folder = shutil.copytree(data / "retriever", copied / "data" / "retriever")
     manifest = read_json(folder / "manifest.json")
-    del manifest["beams"]
+    del manifest["history"]
     write_json(folder / "manifest.json", manifest)
-    with pytest.raises(UserError, match=r"another version of Sidmill .* lacks `beams`"):
-        Retriever.load(copied / "data")
+    with pytest.raises(UserError, match=r"another version of Sidmill .* lacks `history`"):
+        _load(copied / "data")
 
 
 def test_two_trainings_end_alike_and_never_look_at_test(copied):
@@ -253,14 +230,14 @@ def test_one_task_is_learnt_where_there_is_data_for_one(copied, capsys, gone):
     pd.read_parquet(file).iloc[:0].to_parquet(file, index=False)
     _run()
     said = capsys.readouterr().out
-    retriever = Retriever.load(copied / "data", device="cpu")
+    generator, asked = _load(copied / "data"), np.eye(1, 384, dtype=np.float32)
     if gone == "interactions":
-        assert "does not learn to recommend: there were no train interactions" in said
-        assert retriever.search("comedy", k=3)
-        with pytest.raises(UserError, match="has not learnt to recommend"):
-            retriever.recommend([])
+        assert "does not learn recommendation: there were no train interactions" in said
+        assert generator.search(asked, beams=3, similarity_weight=0.0).leaves.shape == (1, 3)
+        with pytest.raises(UserError, match="knows no recommendation"):
+            generator.recommend([np.empty(0, int)], beams=3)
     else:
-        assert "does not learn to search" in said
-        assert retriever.recommend([], k=3)
-        with pytest.raises(UserError, match="has not learnt to search"):
-            retriever.search("comedy")
+        assert "does not learn search" in said
+        assert generator.recommend([np.empty(0, np.int64)], beams=3).leaves.shape == (1, 3)
+        with pytest.raises(UserError, match="knows no search"):
+            generator.search(asked, beams=3, similarity_weight=0.0)

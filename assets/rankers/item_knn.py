@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
-from assets.evaluation import Rows
+from assets.files import read_json, write_json
+from assets.ranking import Histories, Ranked, Rows, rank_in_chunks
 from assets.stage import progress
 
 
@@ -28,18 +31,20 @@ class ItemKNN:
             of item i.
         history: How many of a user's last interactions count.
         decay: Weight of an interaction per step into the past.
+        ties: (items,) rows in the order in which equals are shown.
     """
 
     similarity: Any
     history: int
     decay: float
+    ties: Rows
 
     @classmethod
     def fit(
         cls,
         users: NDArray[np.int64],
         items: Rows,
-        n_items: int,
+        ties: Rows,
         *,
         history: int,
         decay: float,
@@ -51,12 +56,13 @@ class ItemKNN:
         Args:
             users: (interactions,) number of the user.
             items: (interactions,) row of the item.
-            n_items: Number of items.
+            ties: See the attribute.
             history: See the attribute.
             decay: See the attribute.
             neighbours: Most similar items kept per item, ties in row order; None keeps all.
             chunk: Items compared with all others at a time; memory alone depends on it.
         """
+        n_items = len(ties)
         shape = (int(users.max(initial=-1)) + 1, n_items)
         seen = sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
         seen.data[:] = 1
@@ -67,7 +73,39 @@ class ItemKNN:
             _strongest(fans[start : start + chunk] @ unit, start, neighbours)
             for start in progress(range(0, n_items, chunk), "fitting item KNN")
         ]
-        return cls(sparse.vstack(blocks, format="csr"), history, decay)
+        return cls(sparse.vstack(blocks, format="csr"), history, decay, ties)
+
+    def rank(self, asked: Histories, depth: int) -> Ranked:
+        """Rank what goes along with each history, its own items left out."""
+        return rank_in_chunks(
+            lambda chunk: self.scores(asked.items[chunk]),
+            len(asked),
+            depth,
+            self.ties,
+            asked.items,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``item_knn.safetensors`` and ``item_knn.json``."""
+        tensors = {
+            "data": self.similarity.data.astype(np.float32),
+            "indices": self.similarity.indices.astype(np.int32),
+            "indptr": self.similarity.indptr.astype(np.int64),
+        }
+        save_file(tensors, folder / "item_knn.safetensors")
+        write_json(folder / "item_knn.json", {"history": self.history, "decay": self.decay})
+
+    @classmethod
+    def load(cls, folder: Path, ties: Rows) -> ItemKNN:
+        """Read what :meth:`save` wrote."""
+        saved, about = (
+            load_file(folder / "item_knn.safetensors"),
+            read_json(folder / "item_knn.json"),
+        )
+        similarity = sparse.csr_matrix(
+            (saved["data"], saved["indices"], saved["indptr"]), shape=(len(ties), len(ties))
+        )
+        return cls(similarity, about["history"], about["decay"], ties)
 
     def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
         """Score all items for some users.
