@@ -10,6 +10,7 @@ from orchestration.commands import build as build_commands
 from orchestration.commands import ids as id_commands
 from orchestration.commands import incoming as incoming_commands
 from orchestration.commands import use as use_commands
+from orchestration.commands.doctor import command as doctor_command
 from orchestration.commands.terminal import complain
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.add_typer(build_commands.commands)
 app.add_typer(incoming_commands.commands)
 app.add_typer(id_commands.commands)
 app.add_typer(use_commands.commands)
+app.add_typer(doctor_command.commands)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,15 @@ import typer
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+def find_project() -> Path | None:
+    """Return the nearest folder, from here upwards, that is a project; None: there is none."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return folder
+    return None
+
+
 def project_root() -> Path:
     """Return the nearest folder, from here upwards, that is a project.
 
@@ -19,13 +28,24 @@ def project_root() -> Path:
     """
     from assets.stage import UserError
 
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
-            return folder
-    raise UserError(
-        f"no project in {here} or above it: go to the folder with params.yaml and dvc.yaml."
-    )
+    project = find_project()
+    if project is None:
+        raise UserError(
+            f"no project in {Path.cwd()} or above it: go to the folder with params.yaml and "
+            "dvc.yaml."
+        )
+    return project
+
+
+def port_is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def require_free_port(port: int, command: str) -> None:
@@ -36,9 +56,5 @@ def require_free_port(port: int, command: str) -> None:
     """
     from assets.stage import UserError
 
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(f"port {port} is taken: try `{command} --port {port + 1}`.") from error
+    if not port_is_free(port):
+        raise UserError(f"port {port} is taken: try `{command} --port {port + 1}`.")

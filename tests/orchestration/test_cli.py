@@ -59,6 +59,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
         "show",
         "export",
         "serve",
+        "doctor",
     ]
     assert all(f" {command} " in done.stdout for command in commands)
 
