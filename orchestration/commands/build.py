@@ -23,7 +23,6 @@ from orchestration.commands.terminal import (
     print_results,
     print_table,
 )
-from orchestration.releases import store
 
 PANEL = "Build and release"
 commands = typer.Typer()
@@ -44,6 +43,7 @@ def refresh(
 ) -> None:
     """Keep encoder, codebooks and IDs of a release, give new items IDs beside them, and run."""
     from orchestration.growth import set_base
+    from orchestration.releases import store
 
     root = project_root()
     release = store.find(root, name)
@@ -121,9 +121,10 @@ def publish(
     Refused are assets that are out of date or do not fit together, and, without --force, those with
     which recall@10 of search or recommendation falls.
     """
-    root = project_root()
+    from orchestration.releases import store
     from orchestration.releases.publishing import publish
 
+    root = project_root()
     before = store.current(root)
     release = publish(root, force=force)
     if as_json:
@@ -137,6 +138,7 @@ def publish(
 @commands.command(rich_help_panel=PANEL)
 def releases(as_json: AsJson = False) -> None:
     """List the releases, the oldest first."""
+    from orchestration.releases import store
     from orchestration.releases.publishing import RECALL
 
     root = project_root()
@@ -169,6 +171,8 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier release the current one (or a later one again)."""
+    from orchestration.releases import store
+
     release = store.rollback(project_root(), name)
     if as_json:
         print_json(_entry(release, release))
