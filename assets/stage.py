@@ -8,7 +8,8 @@ A stage is a package ``assets/<name>`` whose ``__main__`` ends with::
 ``main(run)`` reads ``run.params`` and the upstream folders ``run.input(<stage>)``, writes files to
 ``run.folder`` and hands its numbers to ``run.report``. The folder is a temporary sibling of
 ``data/<name>`` that takes its place only when ``main`` has returned, so a killed or failed stage
-leaves the previous asset as it was. A stage whose finding is that something is wrong raises
+leaves ``data/<name>`` as it found it (under DVC that is empty: DVC removes an output before it runs
+the stage). A stage whose finding is that something is wrong raises
 ``NegativeResultError``: its folder takes the place, and the stage fails.
 """
 
@@ -33,7 +34,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
-from assets.files import write_json
+from assets.files import exchange, write_json
 
 PARAMS_FILE = Path("params.yaml")
 DATA = Path("data")
@@ -135,7 +136,7 @@ def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) 
     except UserError as error:
         _exit(f"{name}: {error}")
     except KeyboardInterrupt:
-        _exit(f"{name}: interrupted; data/{name} is as it was before.", code=130)
+        _exit(f"{name}: interrupted; this run has written nothing to data/{name}.", code=130)
 
 
 def load_params(section: str, model: type[M], file: Path = PARAMS_FILE) -> M:
@@ -271,6 +272,11 @@ def _fresh_folder(name: str) -> Path:
 
 
 def _swap_in(new: Path, target: Path) -> None:
+    """Put a folder in the place of another, which is removed."""
+    if target.exists() and exchange(new, target):
+        shutil.rmtree(new, ignore_errors=True)
+        return
+    # Where no exchange is possible there is no asset for a moment.
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -287,25 +293,36 @@ def _only_one(name: str) -> Iterator[None]:
     """
     folder = DATA / "logs"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a+", encoding="utf-8") as file:
+    lock = folder / f"{name}.lock"
+    lock.touch()
+    with lock.open("r+b", buffering=0) as file:  # whole writes, over what is there
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = json.loads(file.read() or "{}")
+            holder = _holder(file.read())
             if _end_orphan(holder):
                 print(f"{name}: ended process {holder['pid']}, left by a killed run.", flush=True)
             else:
-                print(f"{name}: waiting for process {holder.get('pid')} to end.", flush=True)
+                who = f"process {holder['pid']}" if "pid" in holder else "another process"
+                print(f"{name}: waiting for {who} to end.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         me = psutil.Process()
-        file.truncate(0)
-        json.dump(
-            {"pid": me.pid, "created": me.create_time(), "parents": _starters(me)},
-            file,
-        )
-        file.flush()
+        entry = {"pid": me.pid, "created": me.create_time(), "parents": _starters(me)}
+        text = json.dumps(entry).encode()
+        # Never empty, and JSON at every moment: another run may read it now.
+        file.seek(0)
+        file.write(text.ljust(lock.stat().st_size))
+        file.truncate(len(text))
         yield
+
+
+def _holder(text: bytes) -> dict[str, Any]:
+    """Read who holds a lock; empty where nobody has written it yet."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def _starters(process: psutil.Process) -> list[list[float]]:

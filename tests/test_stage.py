@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from assets.files import exchange
+from assets.stage import _swap_in
+
 # A stage as small as one can be; it says when it works and then waits to be let go.
 STAGE = """
 import sys
+import threading
 from pathlib import Path
 from assets.stage import Params, UserError, run_stage
 
@@ -146,12 +152,64 @@ def test_a_second_run_waits_for_the_first(folder):
     assert "working" in said
 
 
+def test_a_reader_finds_an_asset_at_every_moment_of_a_swap(tmp_path):
+    target, looks, gone = tmp_path / "asset", 0, 0
+    for name in ("asset", "first"):
+        (tmp_path / name).mkdir()
+    if not exchange(tmp_path / "first", target):
+        pytest.skip("this file system cannot let two folders change places")
+    done = threading.Event()
+
+    def swap_often():
+        for number in range(1000):
+            new = tmp_path / f"new{number}"
+            new.mkdir()
+            _swap_in(new, target)
+        done.set()
+
+    thread = threading.Thread(target=swap_often)
+    thread.start()
+    while not done.is_set():
+        looks += 1
+        gone += not target.exists()
+    thread.join()
+    assert looks > 100
+    assert gone == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["asset", "first"]
+
+
+def test_what_is_missing_changes_no_places(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "there", tmp_path / "missing")
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '{"pid": 1}' + " " * 500])
+def test_a_lock_file_that_says_nothing_or_is_longer_is_no_obstacle(folder, text):
+    lock = folder / "data" / "logs" / "embeddings.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(text)
+    assert run(folder).returncode == 0
+    assert set(json.loads(lock.read_text())) == {"pid", "created", "parents"}
+
+
+def test_a_holder_that_has_not_said_who_it_is_is_waited_for(folder):
+    lock = folder / "data" / "logs" / "embeddings.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        second = start(folder, [sys.executable, "stage.py"], until="waiting for another process")
+        fcntl.flock(file, fcntl.LOCK_UN)
+        second.communicate()
+    assert second.returncode == 0
+
+
 def test_an_interrupted_run_says_so_and_changes_nothing(folder):
     first = start(folder, [sys.executable, "stage.py", "wait"])
     first.send_signal(signal.SIGINT)
     _, errors = first.communicate()
     assert first.returncode == 130
-    assert "interrupted" in errors
+    assert "interrupted; this run has written nothing to data/embeddings" in errors
     assert not (folder / "data" / "embeddings").exists()
 
 
