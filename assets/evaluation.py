@@ -28,14 +28,16 @@ class Interval:
     high: float
 
 
-def choose_by_hash(keys: Sequence[str], most: int, seed: int) -> list[int]:
+def choose_by_hash(keys: Sequence[str], most: int | None, seed: int) -> list[int]:
     """Return the places of at most ``most`` keys, ascending; their hashes alone decide which.
 
     Args:
         keys: Distinct keys.
-        most: Number of places wanted.
+        most: Number of places wanted; None: all.
         seed: Seed of the hashes.
     """
+    if most is None or len(keys) <= most:
+        return list(range(len(keys)))
     digests = [hashlib.sha256(f"{seed}\0{key}".encode()).digest() for key in keys]
     return sorted(sorted(range(len(keys)), key=digests.__getitem__)[:most])
 
@@ -118,7 +120,8 @@ def bootstrap(
         sums, counts = np.asarray(values, dtype=np.float64), np.ones(len(values))
     else:
         _, group = np.unique(np.asarray(groups), return_inverse=True)
-        sums, counts = np.bincount(group, weights=values), np.bincount(group).astype(float)
+        sums = np.bincount(group, weights=values)
+        counts = np.bincount(group).astype(np.float64)
     means = np.empty(samples)
     for sample in range(samples):
         drawn = draw.integers(len(sums), size=len(sums))

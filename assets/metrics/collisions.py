@@ -19,25 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from assets.evaluation import Floats, Rows
-
-
-@dataclass(frozen=True)
-class Buckets:
-    """Which items stand under which SID.
-
-    Attributes:
-        starts: (SIDs + 1,) where the items of each SID begin in ``items``.
-        items: (items,) rows of items.
-    """
-
-    starts: Rows
-    items: Rows
-
-    def sids_of(self, n_items: int) -> NDArray[np.int64]:
-        """Return (n_items,) the SID of each item row, -1 for an item that has none."""
-        sids = np.full(n_items, -1, dtype=np.int64)
-        sids[self.items] = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-        return sids
+from assets.semantic_ids.buckets import Buckets
 
 
 @dataclass(frozen=True)
@@ -73,10 +55,8 @@ def expected_gains(
         depth: Number of item ranks.
     """
     queries, beams = sids.shape
-    held = np.where(sids >= 0, np.diff(buckets.starts)[sids], 0).ravel()
-    group = np.repeat(np.arange(queries * beams), held)  # (places,) which beam put the item there
-    within = np.arange(len(group)) - np.repeat(np.cumsum(held) - held, held)
-    items = buckets.items[np.repeat(buckets.starts[sids.ravel()], held) + within]
+    row, beam, items = buckets.expand(sids)
+    group = row * beams + beam  # (places,) which beam put the item there
     if excluded is not None:
         shown = ~_among(group // beams, items, excluded)
         group, items = group[shown], items[shown]

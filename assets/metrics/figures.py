@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 LABELS = {
+    "answers": "answers",
     "retriever": "retriever",
     "retriever_reranked": "retriever, re-ranked",
     "dense": "dense",
@@ -19,7 +20,11 @@ LABELS = {
     "popularity": "popularity",
 }
 COLOURS = dict(
-    zip(LABELS, ("#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#8f9b6b", "#c9ccd1"), strict=True)
+    zip(
+        LABELS,
+        ("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#8f9b6b", "#c9ccd1"),
+        strict=True,
+    )
 )
 
 

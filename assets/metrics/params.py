@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, field_validator
 
 from assets.stage import Params
@@ -23,27 +21,10 @@ class MetricsParams(Params):
     max_users: int | None = Field(
         50_000, ge=1, description="Most test users measured, chosen by hash; null: all."
     )
-    batch_size: int = Field(
-        256, ge=1, description="Queries or users handed to the retriever at once."
-    )
     bootstrap_samples: int = Field(
         1000, ge=100, description="Resamples of queries or users behind each interval."
     )
     interval_level: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
-    knn_history: int = Field(
-        20, ge=1, description="Item KNN: how many of a user's last interactions count."
-    )
-    knn_decay: float = Field(
-        0.8, gt=0, le=1, description="Item KNN: weight of an interaction per step into the past."
-    )
-    knn_neighbours: int | None = Field(
-        None, ge=1, description="Item KNN: most similar items kept per item; null: all."
-    )
-    bm25_k1: float = Field(0.9, ge=0, description="BM25: saturation of a word's frequency.")
-    bm25_b: float = Field(0.4, ge=0, le=1, description="BM25: weight of a document's length.")
-    bm25_stopwords: Literal["none", "english"] = Field(
-        "none", description="BM25: words left out of documents and queries."
-    )
 
     @field_validator("cut_offs")
     @classmethod

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.evaluation import Floats, Rows, gains_of
-from assets.metrics.catalogue import Catalogue
-
-Task = Literal["search", "recommendation"]
+from assets.answers.artifact import Parts
+from assets.evaluation import Floats, choose_by_hash, gains_of
+from assets.interactions.artifact import Sessions
+from assets.interactions.catalogue import Catalogue
+from assets.metrics.params import MetricsParams
+from assets.ranking import Histories, Queries, Rows, Task
+from assets.stage import CACHE
+from assets.synthetic_queries.artifact import SearchTasks
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,20 @@ class Questions:
 
     Attributes:
         task: Search or recommendation.
-        ids: The query's text, or the user_id.
-        relevant: For each question the catalogue rows of its right answers.
+        asked: Queries or histories.
+        ids: What tells questions apart across releases: a hash of who or what asks and of the right
+            answers, so that no user can be read from it.
+        relevant: For each question the rows of its right answers.
+        items: For each question the item_id of its first right answer.
         kinds: The kind of each query; None for users.
         slices: (questions,) place in SLICES: that of the most popular right answer.
     """
 
     task: Task
+    asked: Queries | Histories
     ids: list[str]
     relevant: list[Rows]
+    items: list[str]
     kinds: list[str] | None
     slices: NDArray[np.int64]
 
@@ -38,29 +46,69 @@ class Questions:
     def of(
         cls,
         task: Task,
-        ids: list[str],
-        targets: list[list[str]],
+        asked: Queries | Histories,
+        who: Sequence[str],
+        targets: Sequence[list[str]],
         catalogue: Catalogue,
         kinds: list[str] | None = None,
     ) -> Questions:
         """Look the right answers up in the catalogue."""
         relevant = catalogue.row_lists(targets)
-        slices = np.array([catalogue.slices[rows.min()] for rows in relevant], dtype=np.int64)
-        return cls(task, ids, relevant, kinds, slices)
+        return cls(
+            task=task,
+            asked=asked,
+            ids=[_hash(task, name, items) for name, items in zip(who, targets, strict=True)],
+            relevant=relevant,
+            items=[str(catalogue.item_ids[rows.min()]) for rows in relevant],
+            kinds=kinds,
+            slices=np.array([catalogue.slices[rows].min() for rows in relevant], dtype=np.int64),
+        )
+
+    @classmethod
+    def of_search(cls, tasks: SearchTasks, parts: Parts, params: MetricsParams) -> Questions:
+        """Turn test queries into questions, at most `max_queries`; every right answer counts."""
+        kept = choose_by_hash(tasks.queries, params.max_queries, params.seed)
+        texts = [tasks.queries[place] for place in kept]
+        return cls.of(
+            "search",
+            parts.queries(texts, CACHE),
+            texts,
+            [tasks.targets[place] for place in kept],
+            parts.catalogue,
+            [tasks.kinds[place] for place in kept],
+        )
+
+    @classmethod
+    def of_sessions(cls, sessions: Sessions, parts: Parts, params: MetricsParams) -> Questions:
+        """Turn test sessions into questions, at most `max_users`: the last item from all before."""
+        kept = choose_by_hash(sessions.user_ids, params.max_users, params.seed)
+        histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
+        return cls.of(
+            "recommendation",
+            Histories(histories),
+            [sessions.user_ids[place] for place in kept],
+            [[sessions.targets[place]] for place in kept],
+            parts.catalogue,
+        )
 
     @property
     def answers(self) -> NDArray[np.int64]:
         """(questions,) number of right answers."""
         return np.fromiter(map(len, self.relevant), np.int64, len(self.relevant))
 
+    @property
+    def groups(self) -> list[str] | None:
+        """What is resampled as one: queries about the same item succeed and fail together."""
+        return self.items if self.task == "search" else None
+
 
 @dataclass(frozen=True)
-class Answers:
+class Answered:
     """What one method answers to the questions of one task.
 
     Attributes:
         method: Name in the report.
-        ranked: (questions, depth) catalogue rows as they would be shown, -1 where there is none.
+        ranked: (questions, depth) rows as they would be shown, -1 where there is none.
         gains: (questions, depth) what each rank is worth.
         first: (questions, depth) chance that the first right answer stands at each rank.
     """
@@ -71,15 +119,12 @@ class Answers:
     first: Floats
 
     @classmethod
-    def untied(cls, method: str, ranked: Rows, questions: Questions) -> Answers:
+    def untied(cls, method: str, ranked: Rows, questions: Questions) -> Answered:
         """Judge a plain ranking of items."""
         gains = gains_of(ranked, questions.relevant)
         return cls(method, ranked, gains, gains)
 
 
-def sample(ids: Sequence[str], most: int | None, seed: int) -> list[int]:
-    """Return the places of at most so many ids, chosen by hash, in their given order."""
-    if most is None or len(ids) <= most:
-        return list(range(len(ids)))
-    keys = [hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in ids]
-    return sorted(sorted(range(len(ids)), key=keys.__getitem__)[:most])
+def _hash(task: Task, who: str, targets: Sequence[str]) -> str:
+    text = "\0".join([task, who, *sorted(targets)])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -10,10 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from assets.evaluation import Floats, Interval, bootstrap, ndcg, recall, reciprocal_rank
-from assets.metrics.catalogue import SLICES
-from assets.metrics.generated import Generated
+from assets.interactions.catalogue import SLICES
+from assets.metrics.answering import WHOLE, Generated
 from assets.metrics.params import MetricsParams
-from assets.metrics.questions import Answers, Questions
+from assets.metrics.questions import Answered, Questions
 from assets.stage import progress
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ def closing_table(report: Mapping[str, Any]) -> list[Row]:
         report: What ``data/metrics/report.json`` holds.
 
     Returns:
-        One row per task and method, the retriever's first: task, method, recall@k of every cut-off,
+        One row per task and method, the whole's first: task, method, recall@k of every cut-off,
         ndcg@10, mrr, and low and high, the bounds of recall@10's interval.
     """
     return [dict(row) for row in report["table"]]
@@ -36,8 +36,8 @@ def closing_table(report: Mapping[str, Any]) -> list[Row]:
 def measure(
     report: dict[str, Any],
     questions: Questions,
-    methods: Sequence[Answers],
-    generated: Generated,
+    methods: Sequence[Answered],
+    generated: Generated | None,
     params: MetricsParams,
 ) -> None:
     """Measure every method on one task and add what comes out to the report.
@@ -48,8 +48,8 @@ def measure(
     Args:
         report: It knows the number of `items` and has the lists.
         questions: What was asked.
-        methods: The answers of every method, the retriever's own first.
-        generated: What is known of the retriever beyond its ranking of items.
+        methods: What every method answers, the whole first.
+        generated: What the generator's SIDs are worth.
         params: Cut-offs and settings of the bootstrap.
     """
     task = questions.task
@@ -58,7 +58,7 @@ def measure(
     for answers in progress(methods, f"intervals ({task})"):
         name, values = answers.method, at_10[answers.method]
         measured = _measures(answers, questions, params)
-        interval = _interval(values, params)
+        interval = _interval(values, params, questions.groups)
         measured |= {
             "recall@10.low": interval.low,
             "recall@10.high": interval.high,
@@ -69,13 +69,17 @@ def measure(
             for group, members in groups.items():
                 if members.any():
                     measured[f"recall@10.{group}"] = float(values[members].mean())
-                    report[table].append(_group_row(task, name, group, values[members], params))
+                    row = _group_row(questions, name, group, values, members, params)
+                    report[table].append(row)
         report |= {f"{task}.{name}.{measure}": value for measure, value in measured.items()}
 
-    ours = [name for name in at_10 if name.startswith("retriever")]
-    for name in ours:
-        for other in (other for other in at_10 if other not in ours):
-            gap = _interval(at_10[name] - at_10[other], params)
+    # The whole beside each part, then what is generated beside each ranker.
+    generated_ones = [name for name in at_10 if name.startswith("retriever")]
+    rankers = [name for name in at_10 if name != WHOLE and name not in generated_ones]
+    beside = {WHOLE: [*generated_ones, *rankers], **dict.fromkeys(generated_ones, rankers)}
+    for name, others in beside.items():
+        for other in others:
+            gap = _interval(at_10[name] - at_10[other], params, questions.groups)
             report[f"{task}.{name}.recall@10.minus_{other}"] = gap.mean
             report["differences"].append(
                 {"task": task, "method": name, "baseline": other, "difference": gap.mean}
@@ -84,11 +88,14 @@ def measure(
         if "dense" in at_10 and at_10["dense"].any():
             ratio = at_10[name].mean() / at_10["dense"].mean()
             report[f"{task}.{name}.recall@10.ratio_to_dense"] = float(ratio)
-    sids = generated.sid_gains, generated.sid_answers
+    if generated is None:
+        return
     for k in params.cut_offs:
-        report[f"{task}.retriever.sid_recall@{k}"] = float(recall(*sids, k).mean())
-        report[f"{task}.retriever.sid_ndcg@{k}"] = float(ndcg(*sids, k).mean())
-    report[f"{task}.retriever.sid_mrr"] = float(reciprocal_rank(generated.sid_gains).mean())
+        values = recall(generated.gains, generated.answers, k)
+        report[f"{task}.retriever.sid_recall@{k}"] = float(values.mean())
+        values = ndcg(generated.gains, generated.answers, k)
+        report[f"{task}.retriever.sid_ndcg@{k}"] = float(values.mean())
+    report[f"{task}.retriever.sid_mrr"] = float(reciprocal_rank(generated.gains).mean())
     report[f"{task}.retriever.valid_ids"] = generated.valid
 
 
@@ -97,12 +104,13 @@ def coverage(ranked: NDArray[np.integer[Any]], n_items: int) -> float:
     return len(np.unique(ranked[ranked >= 0])) / n_items
 
 
-def per_question(questions: Questions, methods: Sequence[Answers]) -> pa.Table:
-    """Return every method's worth per question, for later analysis.
+def per_question(questions: Questions, methods: Sequence[Answered]) -> pa.Table:
+    """Return every method's worth per question, for comparing releases and for later analysis.
 
-    Columns: task, id (query text or user_id), kind, slice, method, recall@10, ndcg@10, mrr.
+    Columns: task, question (see ``Questions.ids``), item (item_id of the first right answer), kind,
+    slice, method, recall@10, ndcg@10, mrr. No user can be read from it.
     """
-    kinds = pa.array(questions.kinds or pa.nulls(len(questions.ids)), pa.string())
+    size = len(questions.ids)
     slices = [SLICES[place] for place in questions.slices]
     tables = []
     for answers in methods:
@@ -112,18 +120,19 @@ def per_question(questions: Questions, methods: Sequence[Answers]) -> pa.Table:
             "mrr": reciprocal_rank(answers.first),
         }
         columns = {
-            "task": pa.array([questions.task] * len(questions.ids), pa.string()),
-            "id": pa.array(questions.ids, pa.string()),
-            "kind": kinds,
+            "task": pa.array([questions.task] * size, pa.string()),
+            "question": pa.array(questions.ids, pa.string()),
+            "item": pa.array(questions.items, pa.string()),
+            "kind": pa.array(questions.kinds or pa.nulls(size), pa.string()),
             "slice": pa.array(slices, pa.string()),
-            "method": pa.array([answers.method] * len(questions.ids), pa.string()),
+            "method": pa.array([answers.method] * size, pa.string()),
         }
         floats = {name: pa.array(row, pa.float32()) for name, row in values.items()}
         tables.append(pa.table(columns | floats))
     return pa.concat_tables(tables)
 
 
-def _measures(answers: Answers, questions: Questions, params: MetricsParams) -> dict[str, float]:
+def _measures(answers: Answered, questions: Questions, params: MetricsParams) -> dict[str, float]:
     found = {}
     for k in params.cut_offs:
         found[f"recall@{k}"] = float(recall(answers.gains, questions.answers, k).mean())
@@ -148,13 +157,27 @@ def _table_row(task: str, method: str, measured: Mapping[str, float], params: Me
     return row | {"low": measured["recall@10.low"], "high": measured["recall@10.high"]}
 
 
-def _group_row(task: str, method: str, group: str, values: Floats, params: MetricsParams) -> Row:
-    interval = _interval(values, params)
-    row: Row = {"task": task, "method": method, "group": group, "questions": len(values)}
-    return row | {"recall@10": interval.mean, "low": interval.low, "high": interval.high}
+def _group_row(
+    questions: Questions,
+    method: str,
+    group: str,
+    values: Floats,
+    members: NDArray[np.bool_],
+    params: MetricsParams,
+) -> Row:
+    about = questions.groups
+    units = [about[place] for place in np.flatnonzero(members)] if about else None
+    interval = _interval(values[members], params, units)
+    row: Row = {"task": questions.task, "method": method, "group": group}
+    row |= {"questions": int(members.sum()), "recall@10": interval.mean}
+    return row | {"low": interval.low, "high": interval.high}
 
 
-def _interval(values: Floats, params: MetricsParams) -> Interval:
+def _interval(values: Floats, params: MetricsParams, groups: list[str] | None) -> Interval:
     return bootstrap(
-        values, seed=params.seed, samples=params.bootstrap_samples, level=params.interval_level
+        values,
+        seed=params.seed,
+        samples=params.bootstrap_samples,
+        level=params.interval_level,
+        groups=groups,
     )

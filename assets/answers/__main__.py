@@ -1,0 +1,132 @@
+"""Decide who answers, on validation: ``python -m assets.answers``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets.answers.artifact import HISTORIES, Answers, Parts
+from assets.answers.choosing import CUT, Choice, choose
+from assets.answers.fusion import Mixture
+from assets.answers.params import AnswersParams
+from assets.answers.settings import Settings
+from assets.evaluation import choose_by_hash
+from assets.interactions.artifact import Interactions
+from assets.machine import Machine
+from assets.ranking import Histories, Queries, Rows, Task
+from assets.stage import CACHE, Run, UserError, run_stage
+from assets.synthetic_queries.artifact import SyntheticQueries
+
+
+def main(run: Run[AnswersParams]) -> None:
+    """Ask every part what validation asks, and join those that gain by it."""
+    params = run.params
+    data = Interactions.load(run.input("interactions"))
+    queries = SyntheticQueries.load(run.input("synthetic_queries"))
+    settings = Settings(params.beams, params.similarity_weight, params.depth)
+    root = run.input("retriever").parent
+    parts = Parts.load(root, settings, Machine.here().torch_device())
+
+    allowed: dict[Task, list[str]] = {
+        "search": [*params.search],
+        "recommendation": [*params.recommendation],
+    }
+    mixtures: dict[Task, Mixture] = {}
+    choices: dict[Task, Choice] = {}
+    for task in parts.tasks:
+        names = [name for name in allowed[task] if name in parts.names(task)]
+        if not names:
+            raise UserError(
+                f"params.yaml: nobody in `answers.{task}` ({', '.join(allowed[task])}) can do it "
+                f"here; there are {', '.join(parts.names(task))}."
+            )
+        asked, relevant = _questions(task, parts, data, queries, params)
+        if not relevant:
+            mixtures[task] = Mixture(params.fusions[0], {names[0]: 1.0})
+            run.say(f"{task}: validation asks nothing, so {names[0]} answers alone")
+            continue
+        choices[task] = choose(
+            parts.lists(asked, names, params.depth),
+            relevant,
+            fusions=params.fusions,
+            weights=params.weights,
+            depth=params.depth,
+            ties=parts.catalogue.by_popularity,
+        )
+        mixtures[task] = choices[task].mixture
+        run.say(_sentence(task, choices[task]))
+
+    Answers(parts, mixtures, run.folder).save(run.folder)
+    if params.user_histories and "recommendation" in mixtures:
+        _keep_histories(data, run)
+    run.report(_report(choices))
+
+
+def _questions(
+    task: Task, parts: Parts, data: Interactions, queries: SyntheticQueries, params: AnswersParams
+) -> tuple[Queries | Histories, list[Rows]]:
+    """Return what validation asks of a task, and the rows of the right answers."""
+    if task == "search":
+        tasks = queries.tasks("validation")
+        kept = choose_by_hash(tasks.queries, params.questions, params.seed)
+        asked = parts.queries([tasks.queries[place] for place in kept], CACHE)
+        return asked, parts.catalogue.row_lists([tasks.targets[place] for place in kept])
+    sessions = data.sessions("validation")
+    kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
+    histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
+    targets = parts.catalogue.row_lists([[sessions.targets[place]] for place in kept])
+    return Histories(histories), targets
+
+
+def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:
+    seen = data.interactions("train", "validation", "test")
+    lists: pd.Series[Any] = seen.groupby("user_id", sort=True)["item_id"].agg(list)
+    table = {
+        "user_id": pa.array(lists.index, pa.string()),
+        "item_ids": pa.array(lists.tolist(), pa.list_(pa.string())),
+    }
+    pq.write_table(pa.table(table), run.folder / HISTORIES)
+
+
+def _sentence(task: Task, choice: Choice) -> str:
+    """Say who answers, and what that is worth."""
+    weights = choice.mixture.weights
+    if len(weights) == 1:
+        said = f"{choice.mixture.heaviest} answers alone"
+    else:
+        joined = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
+        said = f"{joined} ({choice.mixture.fusion.replace('_', ' ')})"
+    idle = [name for name in choice.parts if name not in weights]
+    ends = f"; {' and '.join(idle)} would add nothing beyond noise" if idle else ""
+    return (
+        f"{task}: {said}, recall@{CUT} {choice.recall:.3f} on validation, {choice.gain:+.3f} "
+        f"(standard error {choice.error:.3f}) over the best part{ends}"
+    )
+
+
+def _report(choices: dict[Task, Choice]) -> dict[str, Any]:
+    report: dict[str, Any] = {"sentences": [], "parts": []}
+    for task, choice in choices.items():
+        report[f"{task}.recall@{CUT}"] = choice.recall
+        report[f"{task}.gain"] = choice.gain
+        report[f"{task}.gain_error"] = choice.error
+        report[f"{task}.fusion"] = choice.mixture.fusion
+        report["sentences"].append(_sentence(task, choice))
+        report["parts"] += [
+            {
+                "task": task,
+                "part": name,
+                "weight": choice.mixture.weights.get(name, 0.0),
+                f"recall@{CUT}": alone,
+                "lost_without": choice.without.get(name),
+            }
+            for name, alone in choice.parts.items()
+        ]
+    return report
+
+
+if __name__ == "__main__":
+    run_stage("answers", AnswersParams, main)

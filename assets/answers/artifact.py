@@ -1,0 +1,363 @@
+"""What the stage ``answers`` hands over: search and recommendation in four lines.
+
+::
+
+    from assets.answers.artifact import Answers
+
+    answers = Answers.load("data/releases/current")
+    answers.search("space opera with robots", k=10)
+    answers.recommend(["260", "1196"], k=10)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from assets.answers.fusion import Mixture, Pool
+from assets.answers.settings import Settings
+from assets.bi_encoder.artifact import BiEncoder
+from assets.codebooks.artifact import Codebooks
+from assets.embeddings.artifact import Embeddings
+from assets.files import read_json, write_json
+from assets.interactions.artifact import Interactions, normalised
+from assets.interactions.catalogue import Catalogue
+from assets.machine import Machine
+from assets.rankers.artifact import Rankers
+from assets.ranking import TASKS, Histories, Queries, Ranked, Task
+from assets.retriever.artifact import WHY_NOT, Beams, Generator
+from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.semantic_ids.buckets import Buckets
+from assets.stage import UserError
+
+HISTORIES = "histories.parquet"
+GENERATED = ("retriever", "retriever_reranked")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One answer.
+
+    Attributes:
+        item_id: The item.
+        title: Its title, or its text where it has none.
+        sid: Its Semantic ID, such as ``<a_12><b_200><c_7>``.
+        score: The higher the better; of its own scale for each task and each part.
+    """
+
+    item_id: str
+    title: str
+    sid: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Who can be asked, before anybody decided who is: all but the mixtures.
+
+    Attributes:
+        catalogue: The items.
+        ids: Their Semantic IDs.
+        encoder: Turns queries into vectors.
+        generator: Writes Semantic IDs.
+        rankers: Rank without writing.
+        settings: How wide they are asked.
+    """
+
+    catalogue: Catalogue
+    ids: SemanticIds
+    encoder: BiEncoder
+    generator: Generator
+    rankers: Rankers
+    settings: Settings
+
+    @classmethod
+    def load(cls, root: Path, settings: Settings, device: str) -> Parts:
+        """Load what lies beside ``answers``.
+
+        Args:
+            root: ``data``, or the folder of a release.
+            settings: How wide they are asked.
+            device: ``cpu`` or ``cuda``.
+
+        Raises:
+            UserError: Something is missing, or speaks of other items or IDs.
+        """
+        catalogue = Catalogue.of(Interactions.load(root / "interactions"))
+        embeddings = Embeddings.load(root / "embeddings")
+        ids = SemanticIds.load(root / "semantic_ids")
+        for name, found in {
+            "embeddings": embeddings.item_ids,
+            "semantic_ids": ids.item_ids,
+        }.items():
+            if not np.array_equal(found, catalogue.item_ids):
+                raise UserError(
+                    f"{root / name} holds other items than {root / 'interactions'}: run "
+                    f"`dvc repro {name}`, or restore the release."
+                )
+        buckets = Buckets.of(ids.codes, catalogue.popularity)
+        codebooks = Codebooks.load(root / "codebooks")
+        return cls(
+            catalogue=catalogue,
+            ids=ids,
+            encoder=BiEncoder.load(root / "bi_encoder", device),
+            generator=Generator.load(root / "retriever", ids, buckets, codebooks, device),
+            rankers=Rankers.load(root / "rankers", catalogue, embeddings),
+            settings=settings,
+        )
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks that somebody can do: without interactions nobody can recommend."""
+        return [*TASKS] if self.rankers.item_knn else ["search"]
+
+    def names(self, task: Task) -> list[str]:
+        """Return who can be asked for a task, the generator first where it has learnt it."""
+        generated = [name for name in GENERATED if task in self.generator.tasks]
+        if task == "recommendation":
+            return [*generated[:1], *self.rankers.recommendation]
+        return [*generated, *self.rankers.search]
+
+    def queries(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
+        """Encode queries.
+
+        Args:
+            texts: As they were typed.
+            cache: ``data/cache`` to reuse and keep query vectors.
+        """
+        plain = [normalised(text) for text in texts]
+        return Queries(plain, self.encoder.encode(plain, cache=cache, what="encoding queries"))
+
+    def beams(self, asked: Queries | Histories, width: int) -> Beams:
+        """Ask the generator, at least so wide."""
+        beams = max(self.settings.beams, width)
+        if isinstance(asked, Histories):
+            return self.generator.recommend(asked.items, beams=beams)
+        return self.generator.search(
+            asked.vectors, beams=beams, similarity_weight=self.settings.similarity_weight
+        )
+
+    def lists(
+        self,
+        asked: Queries | Histories,
+        names: Iterable[str],
+        depth: int,
+        beams: Beams | None = None,
+    ) -> dict[str, Ranked]:
+        """Ask several parts.
+
+        Args:
+            asked: The questions.
+            names: Who; see :meth:`names`.
+            depth: Ranks of each list, at most.
+            beams: What the generator said already, if it was asked.
+
+        Returns:
+            By name, lists of at least ``settings.depth`` ranks; the generator's end with its beams.
+        """
+        names, deep = list(names), max(self.settings.depth, depth)
+        found: dict[str, Ranked] = {}
+        generated: Ranked | None = None
+        if any(name in GENERATED for name in names):
+            generated = self.generator.items(beams or self.beams(asked, depth))
+        for name in names:
+            if name == "retriever" and generated:
+                found[name] = generated.first(deep)
+            elif name == "retriever_reranked" and generated and isinstance(asked, Queries):
+                found[name] = self.rankers.dense.reorder(asked, generated).first(deep)
+            elif isinstance(asked, Queries):
+                found[name] = self.rankers.search[name].rank(asked, deep)
+            else:
+                found[name] = self.rankers.recommendation[name].rank(asked, deep)
+        return found
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Search and recommendation as a user gets them. Make one with :meth:`load`.
+
+    Attributes:
+        parts: Who can be asked.
+        mixtures: By task, who is; a task that nobody can do is absent.
+        folder: Where the histories of users lie, if they are kept.
+    """
+
+    parts: Parts
+    mixtures: dict[Task, Mixture]
+    folder: Path
+
+    @classmethod
+    def load(
+        cls, root: Path | str = "data", device: Literal["auto", "cpu", "cuda"] | None = None
+    ) -> Answers:
+        """Load all that answers.
+
+        Args:
+            root: ``data``, or the folder of a release, which has the same layout.
+            device: ``auto``, ``cpu`` or ``cuda``; None takes what ``SIDMILL_DEVICE`` says.
+
+        Raises:
+            UserError: Something is missing, or does not fit the rest.
+        """
+        root = Path(root)
+        folder = root / "answers"
+        if not (folder / "manifest.json").is_file():
+            raise UserError(f"{folder} holds no answers: run `dvc repro answers` first.")
+        machine = Machine.here()
+        if device is not None:
+            machine = machine.model_copy(update={"device": device})
+        manifest = read_json(folder / "manifest.json")
+        parts = Parts.load(root, Settings(**manifest["settings"]), machine.torch_device())
+        if manifest["sid_version"] not in {parts.ids.version, parts.ids.extends}:
+            raise UserError(
+                f"{folder} was made for SID version {manifest['sid_version'][:12]}, but "
+                f"{root / 'semantic_ids'} holds {parts.ids.version[:12]}: run `dvc repro answers`."
+            )
+        mixtures = {
+            task: Mixture(mixture["fusion"], mixture["weights"])
+            for task, mixture in manifest["mixtures"].items()
+        }
+        return cls(parts, mixtures, folder)
+
+    def save(self, folder: Path) -> None:
+        """Write ``manifest.json``."""
+        manifest = {
+            "sid_version": self.parts.ids.version,
+            "settings": vars(self.parts.settings),
+            "mixtures": {task: vars(mixture) for task, mixture in self.mixtures.items()},
+        }
+        write_json(folder / "manifest.json", manifest)
+
+    def search(self, query: str, k: int = 10, by: str | None = None) -> list[Result]:
+        """Return the items that answer a query best.
+
+        Args:
+            query: A few words.
+            k: Most items.
+            by: One part alone, such as ``dense``, ``bm25`` or ``retriever``; None: the mixture.
+
+        Raises:
+            UserError: An empty query, an unknown part, or nobody who can search.
+        """
+        return self.search_many([query], k, by)[0]
+
+    def search_many(
+        self, queries: Sequence[str], k: int = 10, by: str | None = None
+    ) -> list[list[Result]]:
+        """Return what :meth:`search` returns, for many queries at once.
+
+        Raises:
+            UserError: An empty query, an unknown part, or nobody who can search.
+        """
+        if not all(query.strip() for query in queries):
+            raise UserError("the query is empty: give it a few words.")
+        self._require("search", by)
+        return self._results(self.rank(self.parts.queries(queries), k, by))
+
+    def recommend(self, history: Sequence[str], k: int = 10, by: str | None = None) -> list[Result]:
+        """Return the items that go on from a history, none of which is in it.
+
+        Args:
+            history: Item ids, oldest first.
+            k: Most items.
+            by: One part alone, such as ``retriever`` or ``item_knn``; None: the mixture.
+
+        Raises:
+            UserError: An unknown item, an unknown part, or nobody who can recommend.
+        """
+        return self.recommend_many([history], k, by)[0]
+
+    def recommend_many(
+        self, histories: Sequence[Sequence[str]], k: int = 10, by: str | None = None
+    ) -> list[list[Result]]:
+        """Return what :meth:`recommend` returns, for many histories at once.
+
+        Raises:
+            UserError: An unknown item, an unknown part, or nobody who can recommend.
+        """
+        self._require("recommendation", by)
+        rows = self.parts.catalogue.row_lists(histories)
+        return self._results(self.rank(Histories(rows), k, by))
+
+    def rank(self, asked: Queries | Histories, k: int, by: str | None = None) -> Ranked:
+        """Rank items for many questions, at most k each; see :meth:`search`."""
+        task: Task = "search" if isinstance(asked, Queries) else "recommendation"
+        names = [by] if by else list(self.mixtures[task].weights)
+        lists = self.parts.lists(asked, names, k)
+        return lists[by].first(k) if by else self.mix(task, lists, k)
+
+    def mix(self, task: Task, lists: dict[str, Ranked], k: int) -> Ranked:
+        """Make one ranking of the parts' own, which hold at least those of the task's mixture."""
+        mixture = self.mixtures[task]
+        if len(mixture.weights) == 1:
+            return lists[mixture.heaviest].first(k)
+        chosen = {name: lists[name] for name in mixture.weights}
+        items = len(self.parts.catalogue.item_ids)
+        pool = Pool.of(chosen, mixture.fusion, self.parts.settings.depth, items)
+        return pool.rank(mixture, k, self.parts.catalogue.by_popularity)
+
+    def names(self, task: Task) -> list[str]:
+        """Return what `by` may be for a task."""
+        return self.parts.names(task)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that somebody can do."""
+        return tuple(task for task in TASKS if task in self.mixtures)
+
+    def history(self, user_id: str) -> list[str]:
+        """Return the items of a user, the oldest first.
+
+        Raises:
+            UserError: Histories are not kept here, or there is no such user.
+        """
+        if self._histories is None:
+            raise UserError(
+                "no histories of users are kept here (`answers.user_histories` was false): name "
+                "the items themselves."
+            )
+        if user_id not in self._histories:
+            raise UserError(f"no user has the id {user_id!r} and a history.")
+        return self._histories[user_id]
+
+    @cached_property
+    def users(self) -> list[str]:
+        """All users whose history is kept, ascending; empty where none is."""
+        return sorted(self._histories or ())
+
+    @cached_property
+    def _histories(self) -> dict[str, list[str]] | None:
+        if not (self.folder / HISTORIES).is_file():
+            return None
+        table = pq.read_table(self.folder / HISTORIES).to_pydict()
+        return dict(zip(table["user_id"], table["item_ids"], strict=True))
+
+    def _require(self, task: Task, by: str | None) -> None:
+        if task not in self.mixtures:
+            raise UserError(f"nobody here can do {task}: {WHY_NOT[task]}.")
+        if by is not None and by not in self.names(task):
+            raise UserError(
+                f"{task} knows no part `{by}`: there are {', '.join(self.names(task))}."
+            )
+
+    def _results(self, ranked: Ranked) -> list[list[Result]]:
+        catalogue, codes = self.parts.catalogue, self.parts.ids.codes
+        return [
+            [
+                Result(
+                    str(catalogue.item_ids[row]),
+                    str(catalogue.titles[row]),
+                    sid_text(codes[row]),
+                    float(score),
+                )
+                for row, score in zip(rows, scores, strict=True)
+                if row >= 0
+            ]
+            for rows, scores in zip(ranked.rows, ranked.scores, strict=True)
+        ]

@@ -1,0 +1,145 @@
+"""Who answers, decided on validation: weights by coordinate search, and nobody without a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assets.answers.fusion import Fusion, Mixture, Pool
+from assets.evaluation import Floats, gains_of, recall
+from assets.ranking import Ranked, Rows
+
+CUT = 10
+ROUNDS = 4  # of the coordinate search, at most; it ends when a round changes nothing
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation says.
+
+    Attributes:
+        mixture: Who answers.
+        parts: Recall@10 of each part alone.
+        recall: Recall@10 of the mixture.
+        gain: How much more that is than the best part's ...
+        error: ... and the standard error of the difference, from paired questions.
+        without: By part with weight, what recall@10 loses without it (others as they are).
+    """
+
+    mixture: Mixture
+    parts: Mapping[str, float]
+    recall: float
+    gain: float
+    error: float
+    without: Mapping[str, float]
+
+
+def choose(
+    lists: Mapping[str, Ranked],
+    relevant: Sequence[Rows],
+    *,
+    fusions: Sequence[Fusion],
+    weights: Sequence[float],
+    depth: int,
+    ties: Rows,
+) -> Choice:
+    """Choose a mixture by recall@10.
+
+    A part is kept only where the mixture would lose more than one standard error without it, so
+    that what adds nothing but noise does not answer; the best part alone is the least there is.
+
+    Args:
+        lists: By part, each its ranking of the same questions.
+        relevant: For each question the rows of its right answers.
+        fusions: Ways to join that are tried.
+        weights: Weights that are tried.
+        depth: Ranks of each list that are joined.
+        ties: (items,) rows in the order in which equals are shown.
+    """
+    counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
+    pools = {fusion: Pool.of(lists, fusion, depth, len(ties)) for fusion in fusions}
+
+    def recalls(ranked: Ranked) -> Floats:
+        return recall(gains_of(ranked.rows[:, :CUT], relevant), counts, CUT)
+
+    def worth(mixture: Mixture) -> Floats:
+        return recalls(pools[mixture.fusion].rank(mixture, CUT, ties))
+
+    alone = {name: recalls(ranked) for name, ranked in lists.items()}
+    best_part = max(alone, key=lambda name: float(alone[name].mean()))
+    best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
+    for fusion in fusions:
+        found = _climb(Mixture(fusion, {best_part: 1.0}), list(lists), weights, worth)
+        found = _without_idle(found, worth)
+        found_values = worth(found)
+        if len(found.weights) > 1 and found_values.mean() > values.mean():
+            best, values = found, found_values
+    gap = values - alone[best_part]
+    if gap.mean() <= _error(gap):
+        best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
+        gap = np.zeros(len(relevant))
+    without = {
+        name: float(values.mean() - worth(less).mean()) for name, less in _each_left_out(best)
+    }
+    return Choice(
+        mixture=best,
+        parts={name: float(found.mean()) for name, found in alone.items()},
+        recall=float(values.mean()),
+        gain=float(gap.mean()),
+        error=_error(gap),
+        without=without,
+    )
+
+
+def _climb(
+    mixture: Mixture,
+    parts: Sequence[str],
+    weights: Sequence[float],
+    worth: Callable[[Mixture], Floats],
+) -> Mixture:
+    """Change one weight at a time for as long as that helps."""
+    best = float(worth(mixture).mean())
+    for _ in range(ROUNDS):
+        before = mixture
+        for part in parts:
+            for weight in weights:
+                tried = _with(mixture, part, weight)
+                if not tried.weights or tried == mixture:
+                    continue
+                mean = float(worth(tried).mean())
+                if mean > best:
+                    best, mixture = mean, tried
+        if mixture == before:
+            break
+    return mixture
+
+
+def _without_idle(mixture: Mixture, worth: Callable[[Mixture], Floats]) -> Mixture:
+    """Leave out, the idlest first, every part whose loss is no more than one standard error."""
+    while len(mixture.weights) > 1:
+        values = worth(mixture)
+        losses = [(values - worth(less), less) for _, less in _each_left_out(mixture)]
+        loss, less = min(losses, key=lambda entry: float(entry[0].mean()))
+        if loss.mean() > _error(loss):
+            break
+        mixture = less
+    return mixture
+
+
+def _each_left_out(mixture: Mixture) -> list[tuple[str, Mixture]]:
+    """Return each part with the mixture of all others."""
+    if len(mixture.weights) < 2:
+        return []
+    return [(part, _with(mixture, part, 0.0)) for part in mixture.weights]
+
+
+def _with(mixture: Mixture, part: str, weight: float) -> Mixture:
+    weights = {**mixture.weights, part: weight}
+    return Mixture(mixture.fusion, {name: value for name, value in weights.items() if value})
+
+
+def _error(values: Floats) -> float:
+    """Return the standard error of a mean."""
+    return float(values.std() / np.sqrt(max(len(values), 1)))
