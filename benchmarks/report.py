@@ -24,6 +24,7 @@ from assets.codebooks.artifact import Codebooks
 from assets.codebooks.params import CodebooksParams
 from assets.codebooks.rq_kmeans import RQKMeans
 from assets.collision_report import figures
+from assets.collision_report.artifact import Numbers
 from assets.collision_report.categories import Categories, prefix_purity
 from assets.collision_report.describe import describe_ids
 from assets.collision_report.first_level import first_level
@@ -116,16 +117,21 @@ def main() -> None:
         sought = Sought(sources, draw.integers(items, size=params.max_sessions))
         rates = [hits(space, sought, params.neighbours).mean() for space in (vectors, rebuilt)]
     numbers |= {
+        "unplaced_items": 0,
         "neighbours": params.neighbours,
-        f"embedding_hitrate_raw@{params.neighbours}": rates[0],
-        f"embedding_hitrate_reconstructed@{params.neighbours}": rates[1],
+        "embedding_hitrate_raw": rates[0],
+        "embedding_hitrate_reconstructed": rates[1],
         "embedding_hitrate_sessions": params.max_sessions,
         "embedding_hitrate_coverage": 1.0,
-        f"embedding_recall_i2i@{params.neighbours}": None,
+        "embedding_recall_i2i": None,
+        "embedding_i2i_lift": None,
+        "embedding_recall_i2i_pairs": 0,
+        "embedding_recall_i2i_coverage": None,
     }
+    report = Numbers(**numbers)
     with timed("figures and page", spent), tempfile.TemporaryDirectory() as folder:
-        pictures = figures.draw_all(ids.codes, codebooks.sizes, numbers, prefixes)
-        write_page(Path(folder) / "report.html", numbers, pictures, prefixes[:12], params)
+        pictures = figures.draw_all(ids.codes, codebooks.sizes, report, prefixes)
+        write_page(Path(folder) / "report.html", report, pictures, prefixes[:12], params)
     ours["figures and page"] = spent["figures and page"]
 
     print(f"report on {items:,} items of {DIM} dimensions, core-seconds:")

@@ -6,6 +6,7 @@ import numpy as np
 
 from assets.codebooks.artifact import Codebooks
 from assets.collision_report import figures
+from assets.collision_report.artifact import Numbers
 from assets.collision_report.categories import Categories, prefix_purity
 from assets.collision_report.describe import describe_ids
 from assets.collision_report.first_level import first_level
@@ -53,7 +54,6 @@ def main(run: Run[CollisionReportParams]) -> None:
         most=params.max_overlap_items,
         seed=params.seed,
     )
-    numbers["neighbours"] = params.neighbours
     numbers |= embedding_hit_rates(
         interactions,
         ids.item_ids,
@@ -64,7 +64,8 @@ def main(run: Run[CollisionReportParams]) -> None:
         max_pair_items=params.max_pair_items,
         seed=params.seed,
     )
-    run.report(numbers)
+    report = Numbers(**numbers)
+    run.report(report.flat())
 
     prefixes = first_level(
         ids.codes[:, 0],
@@ -74,19 +75,19 @@ def main(run: Run[CollisionReportParams]) -> None:
         categories,
         params.example_items,
     )
-    pictures = figures.draw_all(ids.codes[:, :levels], codebooks.sizes, numbers, prefixes)
+    pictures = figures.draw_all(ids.codes[:, :levels], codebooks.sizes, report, prefixes)
     for name, (light, _) in pictures.items():
         (run.folder / f"{name}.png").write_bytes(light)
     page = run.folder / "report.html"
-    write_page(page, numbers, pictures, prefixes[: params.example_prefixes], params)
-    if numbers["load"] > params.high_load:
+    write_page(page, report, pictures, prefixes[: params.example_prefixes], params)
+    if report.load > params.high_load:
         run.say(
-            f"warning: {numbers['load']:.0%} of all {numbers['code_space']:,} possible IDs are "
+            f"warning: {report.load:.0%} of all {report.code_space:,} possible IDs are "
             "taken: enlarge `codebooks.codebook_size` or `codebooks.levels`"
         )
     run.say(
-        f"conflict rate {numbers['conflict_rate_raw']:.1%} before and "
-        f"{numbers['conflict_rate']:.1%} after `{ids.policy}`, {numbers['moved_items']:,} moved"
+        f"conflict rate {report.conflict_rate_raw:.1%} before and "
+        f"{report.conflict_rate:.1%} after `{ids.policy}`, {report.moved_items:,} moved"
     )
 
 

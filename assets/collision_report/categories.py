@@ -66,12 +66,16 @@ def prefix_purity(codes: Codes, categories: Categories, seed: int) -> dict[str, 
         seed: Seed of the dealing.
 
     Returns:
-        ``prefix_purity@<length>`` for each length, and the table ``purity``; empty without
-        categories.
+        ``prefix_purity`` for each length from 1, the number of items with a category, and the table
+        ``purity``. Without categories nothing is known of any length and the table is empty.
     """
     known = np.flatnonzero(np.diff(categories.holds.indptr))
     if not len(known):
-        return {}
+        return {
+            "prefix_purity": [None] * codes.shape[1],
+            "items_with_category": 0,
+            "purity": [],
+        }
     holds = categories.holds[known]
     dealt = holds[np.random.default_rng(seed).permutation(len(known))]
     rows = []
@@ -88,8 +92,11 @@ def prefix_purity(codes: Codes, categories: Categories, seed: int) -> dict[str, 
                 "purity_by_chance": _purity(buckets, dealt),
             }
         )
-    flat = {f"prefix_purity@{row['codes']}": row["purity"] for row in rows}
-    return {**flat, "items_with_category": len(known), "purity": rows}
+    return {
+        "prefix_purity": [row["purity"] for row in rows],
+        "items_with_category": len(known),
+        "purity": rows,
+    }
 
 
 def _purity(buckets: csr_matrix, holds: csr_matrix) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
+from assets.collision_report.artifact import Counts, Numbers
 from assets.collision_report.first_level import Prefix
 from assets.collision_report.theme import DARK, LIGHT, PALETTE, Theme, drawing, png
 
@@ -20,7 +21,7 @@ LABELS = 16  # titles on the map at most; more would cover it
 
 
 def draw_all(
-    codes: NDArray[np.int32], sizes: list[int], numbers: Mapping[str, Any], prefixes: list[Prefix]
+    codes: NDArray[np.int32], sizes: list[int], numbers: Numbers, prefixes: list[Prefix]
 ) -> dict[str, tuple[bytes, bytes]]:
     """Draw the figures of a report.
 
@@ -35,8 +36,8 @@ def draw_all(
     """
     drawn = {
         "code_usage": partial(code_usage, codes, sizes),
-        "bucket_sizes": partial(bucket_sizes, numbers["bucket_sizes"]),
-        "moved_items": partial(moved_items, numbers["moved_by_level"], numbers["items"]),
+        "bucket_sizes": partial(bucket_sizes, numbers.bucket_sizes),
+        "moved_items": partial(moved_items, numbers.moved_by_level, numbers.items),
         "first_level_map": partial(first_level_map, prefixes),
     }
     return {name: draw(figure) for name, figure in drawn.items()}
@@ -80,7 +81,7 @@ def code_usage(codes: NDArray[np.int32], sizes: list[int], theme: Theme) -> Figu
     return figure
 
 
-def bucket_sizes(histogram: list[dict[str, int]], theme: Theme) -> Figure:
+def bucket_sizes(histogram: Counts, theme: Theme) -> Figure:
     """Draw how many SIDs hold how many items, before and after the policy."""
     figure, axis = plt.subplots(figsize=(8.2, 3.0))
     largest = max(row["items_per_sid"] for row in histogram)
@@ -106,7 +107,7 @@ def bucket_sizes(histogram: list[dict[str, int]], theme: Theme) -> Figure:
     return figure
 
 
-def moved_items(moved: list[dict[str, int]], items: int, theme: Theme) -> Figure:
+def moved_items(moved: Counts, items: int, theme: Theme) -> Figure:
     """Draw at which level the moved items left their nearest codes."""
     figure, axis = plt.subplots(figsize=(8.2, 0.4 + 0.36 * len(moved)))
     counts = [row["moved_items"] for row in moved]

@@ -99,14 +99,16 @@ def neighbour_overlap(
         seed: Seed of the sample.
 
     Returns:
-        The mean share of common neighbours, None for a single item, and the number of items.
+        The mean share of common neighbours, None for a single item, and of how many items and
+        neighbours.
     """
     rows = sample(np.arange(len(raw)), most, np.random.default_rng(seed))
     before, after = neighbours(raw, rows, k), neighbours(rebuilt, rows, k)
     common = (before[:, :, None] == after[:, None, :]).any(axis=2)
     return {
-        f"neighbour_overlap@{k}": common.mean() if common.size else None,
+        "neighbour_overlap": common.mean() if common.size else None,
         "neighbour_overlap_items": len(rows),
+        "overlap_neighbours": k,
     }
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
+from assets.collision_report.artifact import Numbers
 from assets.collision_report.first_level import Prefix
 from assets.collision_report.params import CollisionReportParams
 
 
 def write_page(
     file: Path,
-    numbers: Mapping[str, Any],
+    numbers: Numbers,
     figures: Mapping[str, tuple[bytes, bytes]],
     examples: list[Prefix],
     params: CollisionReportParams,

@@ -61,13 +61,14 @@ def embedding_hit_rates(
         recall = pair_recall(raw, items[kept], others[kept], k)
     chance = min(k / max(len(item_ids) - 1, 1), 1.0)
     return {
-        f"embedding_hitrate_raw@{k}": hits(raw, sought, k).mean() if some else None,
-        f"embedding_hitrate_reconstructed@{k}": hits(rebuilt, sought, k).mean() if some else None,
+        "neighbours": k,
+        "embedding_hitrate_raw": hits(raw, sought, k).mean() if some else None,
+        "embedding_hitrate_reconstructed": hits(rebuilt, sought, k).mean() if some else None,
         "embedding_hitrate_sessions": len(chosen),
         "embedding_hitrate_coverage": (
             len(chosen) / (len(sessions.targets) + sessions.repeats) if some else None
         ),
-        f"embedding_recall_i2i@{k}": recall,
+        "embedding_recall_i2i": recall,
         "embedding_i2i_lift": recall / chance if recall is not None else None,
         "embedding_recall_i2i_pairs": int(kept.sum()),
         "embedding_recall_i2i_coverage": kept.mean() if kept.any() else None,

@@ -9,7 +9,7 @@ import shutil
 # read when Great Expectations is imported: nothing is sent anywhere
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
-from assets.collision_report.artifact import CollisionReport
+from assets.collision_report.artifact import CollisionReport, Numbers, ReportError
 from assets.quality_gate.artifact import Outcome, Verdict
 from assets.quality_gate.expectations import EXPECTATIONS
 from assets.quality_gate.judging import judge
@@ -21,16 +21,25 @@ from assets.stage import DATA, NegativeResultError, Run, run_stage
 
 def main(run: Run[QualityGateParams]) -> None:
     """Gather the numbers, judge them, write the verdict, and fail if it is negative."""
-    report = CollisionReport.load(run.input("collision_report"))
+    report: Numbers | None = None
+    broken: ReportError | None = None
+    try:
+        report = CollisionReport.load(run.input("collision_report")).numbers
+    except ReportError as error:
+        broken = error
     folder = run.input("semantic_ids")
     table, manifest = SemanticIds.table(folder), SemanticIds.manifest(folder)
     whole = not table.isna().any(axis=None)
     version = SemanticIds.load(folder).version if whole else manifest["sid_version"]
 
-    observed = observe_report(report.numbers, run.params.least_sessions)
+    # A number that is not there is none, and no limit lets that pass.
+    observed: dict[str, float | None] = dict.fromkeys((e.name for e in EXPECTATIONS), math.nan)
     observed |= observe_table(table, manifest["sizes"])
-    observed["sid_version_agrees"] = float(report.sid_version == version)
-    chosen = limits(run.params, report.numbers)
+    observed["report_complete"] = len(broken.faults) if broken else 0
+    if report:
+        observed |= observe_report(report, run.params.least_sessions)
+        observed["sid_version_agrees"] = float(report.sid_version == version)
+    chosen = limits(run.params, report.bucket_limit if report else None)
     judged = {
         name: value
         for name, value in observed.items()
@@ -50,6 +59,7 @@ def main(run: Run[QualityGateParams]) -> None:
             severity=chosen[expectation.name].severity,
             applicable=expectation.name in judged,
             passed=passed.get(expectation.name, True),
+            detail=str(broken) if broken and expectation.name == "report_complete" else "",
         )
         for expectation in EXPECTATIONS
     ]
@@ -71,7 +81,7 @@ def main(run: Run[QualityGateParams]) -> None:
         if not outcome.passed and outcome.severity == "warning":
             run.say(f"warning: {outcome.sentence()}")
     if not verdict.passed:
-        raise NegativeResultError("; ".join(failure.sentence() for failure in verdict.failures))
+        raise NegativeResultError(verdict.reason())
     run.say(f"{len(judged)} expectations met, {len(outcomes) - len(judged)} not applicable")
 
 

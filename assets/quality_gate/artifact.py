@@ -23,6 +23,7 @@ class Outcome:
         severity: ``critical`` stops the pipeline, ``warning`` does not.
         applicable: False where the data cannot tell (no interactions, no hit rate).
         passed: Whether it holds; True where it does not apply.
+        detail: More about what was found; may be empty.
     """
 
     expectation: str
@@ -33,9 +34,13 @@ class Outcome:
     severity: Literal["critical", "warning"]
     applicable: bool
     passed: bool
+    detail: str = ""
 
     def sentence(self) -> str:
-        """Say what was found against what was expected, and by how much it is off."""
+        """Say what was found against what was expected, by how much it is off, and details."""
+        return self._finding() + (f" ({self.detail})" if self.detail else "")
+
+    def _finding(self) -> str:
         if not self.applicable:
             return f"{self.expectation}: not applicable to this data"
         wanted = " and ".join(
@@ -77,6 +82,11 @@ class Verdict:
         """The critical expectations that do not hold."""
         return [o for o in self.outcomes if not o.passed and o.severity == "critical"]
 
+    def reason(self) -> str:
+        """Say why it did not pass. What merely has no value stands last, and not beside a cause."""
+        known = [outcome for outcome in self.failures if outcome.observed is not None]
+        return "; ".join(outcome.sentence() for outcome in known or self.failures)
+
     def require(self, sid_version: str) -> None:
         """Let pass only IDs of exactly this version with a passed verdict.
 
@@ -89,10 +99,7 @@ class Verdict:
                 f"data/semantic_ids holds {sid_version[:12]}: run `dvc repro quality_gate`."
             )
         if not self.passed:
-            raise UserError(
-                "the quality gate did not pass: "
-                + "; ".join(outcome.sentence() for outcome in self.failures)
-            )
+            raise UserError(f"the quality gate did not pass: {self.reason()}")
 
     def save(self, folder: Path) -> None:
         """Write ``verdict.json``."""

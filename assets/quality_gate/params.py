@@ -32,6 +32,10 @@ def _at_most(value: float, severity: Literal["critical", "warning"] = "critical"
 class QualityGateParams(Params):
     """Section ``quality_gate`` of params.yaml: name of the expectation to its limit."""
 
+    report_complete: Limit = Field(
+        _at_most(0),
+        description="Numbers of the collision report that are missing, unknown or of another kind.",
+    )
     sid_version_agrees: Limit = Field(
         _at_least(1), description="The report is about these very IDs (1) or about others (0)."
     )

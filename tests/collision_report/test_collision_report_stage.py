@@ -30,7 +30,8 @@ def test_the_real_build_is_described_drawn_and_shown_on_one_page(project):
     report = CollisionReport.load(folder)
     ids = SemanticIds.load(project.folder / "data" / "semantic_ids")
     assert report.sid_version == ids.version
-    numbers = report.numbers
+    numbers = report.numbers.flat()
+    assert numbers == json.loads((folder / "report.json").read_text())
     assert numbers["conflict_rate"] == 0
     assert numbers["moved_items"] == (ids.moved_level >= 0).sum()
     assert sum(row["moved_items"] for row in numbers["moved_by_level"]) == numbers["moved_items"]

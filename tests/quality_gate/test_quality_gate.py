@@ -1,6 +1,7 @@
 """A real build passes the gate; each fault is stopped by the expectation that is there for it."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -12,8 +13,10 @@ import pytest
 import yaml
 
 from assets.codebooks.artifact import Codebooks
+from assets.collision_report.artifact import CollisionReport, Numbers, ReportError
 from assets.collision_report.describe import describe_ids
 from assets.embeddings.artifact import Embeddings
+from assets.files import write_json
 from assets.quality_gate.__main__ import main
 from assets.quality_gate.artifact import Verdict
 from assets.quality_gate.expectations import EXPECTATIONS
@@ -68,7 +71,16 @@ def write_ids(folder, raw_codes: np.ndarray, codes: np.ndarray) -> None:
     ids = replace(ids, raw_codes=raw_codes, codes=codes, distances=distances)
     ids.save(folder / "data" / "semantic_ids")
     numbers, _ = describe_ids(ids, books, vectors)
-    write_report(folder, **json.loads(json.dumps(numbers, default=float)))
+    old = CollisionReport.load(folder / "data" / "collision_report").numbers.model_dump()
+    write_json(folder / "data/collision_report/report.json", Numbers(**old | numbers).flat())
+
+
+def read_report(folder) -> dict:
+    return json.loads((folder / "data" / "collision_report" / "report.json").read_text())
+
+
+def put_report(folder, content) -> None:
+    (folder / "data" / "collision_report" / "report.json").write_text(json.dumps(content))
 
 
 def rewrite_table(folder, change) -> None:
@@ -140,12 +152,36 @@ def test_a_report_about_other_ids_is_stopped(folder):
     assert failed(judged(folder)) == {"sid_version_agrees"}
 
 
-@pytest.mark.parametrize("value", [float("nan"), None])
+@pytest.mark.parametrize("value", [float("nan"), None, "0.2", True])
 def test_a_number_that_is_none_is_stopped(folder, value):
     write_report(folder, gini_raw=value)
     verdict = judged(folder)
-    assert failed(verdict) == {"gini_raw"}
-    assert "gini_raw has no value" in verdict.failures[0].sentence()
+    assert {"report_complete", "gini_raw"} <= failed(verdict)
+    assert "report_complete is 1, expected at most 0" in verdict.reason()
+    assert f"`gini_raw` is {value!r}" in verdict.reason()
+    assert "has no value" not in verdict.reason()  # what follows does not hide the cause
+
+
+def test_a_key_that_is_renamed_or_gone_is_stopped_by_name(folder):
+    whole = read_report(folder)
+    for key, value in whole.items():
+        rest = {name: other for name, other in whole.items() if name != key}
+        for content in (rest, rest | {f"{key}_": value}):
+            put_report(folder, content)
+            with pytest.raises(ReportError, match=f"`{re.escape(key)}` is missing"):
+                CollisionReport.load(folder / "data" / "collision_report")
+    for key in ("gini_raw", "variance_explained", "embedding_hitrate_raw@30", "purity"):
+        put_report(folder, {name: value for name, value in whole.items() if name != key})
+        verdict = judged(folder)
+        assert "report_complete" in failed(verdict)
+        assert f"`{key}` is missing: run `dvc repro collision_report`" in verdict.reason()
+
+
+def test_a_report_that_is_no_json_is_stopped(folder):
+    (folder / "data" / "collision_report" / "report.json").write_text('{"items": 3')
+    assert "it is no JSON" in judged(folder).reason()
+    put_report(folder, [1])
+    assert "does not map names to numbers" in judged(folder).reason()
 
 
 @pytest.mark.parametrize(
