@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.bi_encoder.artifact import BiEncoder
-from assets.bi_encoder.base_model import copy_encoder, load_base, save_encoder, version_of
+from assets.bi_encoder.base_model import copy_encoder, load_base, save_encoder
 from assets.bi_encoder.curve import CURVE, RECALLS, write_curve
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
-from assets.bi_encoder.processes import train_in_processes, training_folder
+from assets.bi_encoder.processes import train_in_processes
 from assets.bi_encoder.validation import Questions, Recalls, summary
 from assets.files import read_json
 from assets.interactions.artifact import Interactions
-from assets.machine import Machine
+from assets.machine import Machine, precision_for
 from assets.stage import CACHE, Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
+from assets.training.checkpoints import training_folder
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -29,7 +30,7 @@ def main(run: Run[BiEncoderParams]) -> None:
     interactions = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
     examples = Examples.of(params.variant, interactions, queries)
-    measured, checks = Questions.of(interactions, queries).chosen(params.measured, params.seed)
+    measured, checks = Questions.of(interactions, queries).halves(params.measured, params.seed)
     for task in ("queries", "pairs"):
         if not len(getattr(measured, task)):
             run.say(f"no validation {task}: recall is not measured on them.")
@@ -59,7 +60,11 @@ def _learn(
     run: Run[BiEncoderParams], examples: Examples, measured: Questions, checks: Questions
 ) -> tuple[dict[str, float], Recalls]:
     """Save the encoder, trained if it can be; return what is told of it and the base's recalls."""
-    params, device = run.params, Machine.here().torch_device()
+    machine, device = Machine.here(), Machine.here().torch_device()
+    # Asked once, for all processes.
+    params = run.params.model_copy(
+        update={"precision": precision_for(run.params.precision, device)}
+    )
     for task in examples.lacking:
         run.say(f"no train {task}: the encoder does not learn from them.")
     told: dict[str, float] = {
@@ -69,21 +74,24 @@ def _learn(
     save_encoder(base, run.folder, params, "content")
     content = _measure(run.folder, measured, device)
     if examples.pairs:
-        inputs = [version_of(run.input(name)) for name in ("interactions", "synthetic_queries")]
-        folder = training_folder(run.folder, inputs, params)
-        train_in_processes(folder, params, Machine.here(), examples, checks)
-        told |= _adopt(run, folder, base)
+        inputs = [run.folder / "model", run.input("interactions"), run.input("synthetic_queries")]
+        folder = training_folder(run.name, inputs, params.model_dump() | {"device": device})
+        shutil.copytree(run.folder, folder / "base", dirs_exist_ok=True)
+        train_in_processes(folder, params, machine, examples, checks)
+        told |= _adopt(run, params, folder, base)
         shutil.rmtree(folder)
     return told, content
 
 
-def _adopt(run: Run[BiEncoderParams], folder: Path, base: SentenceTransformer) -> dict[str, float]:
+def _adopt(
+    run: Run[BiEncoderParams], params: BiEncoderParams, folder: Path, base: SentenceTransformer
+) -> dict[str, float]:
     """Make the trained weights the encoder; return what is told of their training."""
     from assets.bi_encoder.trainable import trained_model
     from assets.bi_encoder.training import HISTORY, WEIGHTS
 
-    model = trained_model(base, run.params, folder / WEIGHTS)
-    save_encoder(model, run.folder, run.params, run.params.variant)
+    model = trained_model(base, params, folder / WEIGHTS)
+    save_encoder(model, run.folder, params, params.variant, params.precision)
     history = read_json(folder / HISTORY)
     write_curve(history["checks"], history["best_step"], run.folder)
     return {"best_step": history["best_step"], "last_step": history["checks"][-1]["step"]}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,11 @@ class BiEncoder:
         return cls(Path(folder), device)
 
     @cached_property
-    def manifest(self) -> dict[str, str | int]:
-        """variant, base, model_version (sha256 of model/), batch_size, max_tokens, dim."""
+    def manifest(self) -> dict[str, Any]:
+        """variant, base, model_version (sha256 of model/), batch_size, max_tokens, dim, precision.
+
+        The precision is what training computed in; None: the base was not trained.
+        """
         return dict(read_json(self.folder / "manifest.json"))
 
     @property

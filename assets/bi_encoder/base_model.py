@@ -51,7 +51,11 @@ def load_base(base: str, max_tokens: int, device: str) -> SentenceTransformer:
 
 
 def save_encoder(
-    model: SentenceTransformer, folder: Path, params: BiEncoderParams, variant: str
+    model: SentenceTransformer,
+    folder: Path,
+    params: BiEncoderParams,
+    variant: str,
+    precision: str | None = None,
 ) -> None:
     """Write what :class:`assets.bi_encoder.artifact.BiEncoder` loads.
 
@@ -60,6 +64,7 @@ def save_encoder(
         folder: Where to; a model that lies there is replaced.
         params: The stage's params.
         variant: What the model learnt from.
+        precision: What its training computed in; None: it was not trained.
     """
     shutil.rmtree(folder / "model", ignore_errors=True)
     model.save(str(folder / "model"), create_model_card=False)
@@ -72,6 +77,7 @@ def save_encoder(
             "batch_size": params.batch_size,
             "max_tokens": model.max_seq_length,
             "dim": model.get_embedding_dimension(),
+            "precision": precision,
         },
     )
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from assets.machine import Precision
 from assets.stage import Params
 
 
@@ -29,7 +30,7 @@ class BiEncoderParams(Params):
         2000,
         ge=1,
         description="Most validation queries, and most validation pairs, that recall is measured "
-        "on; chosen by hash.",
+        "on, and as many others by which the best moment is chosen; taken by hash.",
     )
     trained: Literal["head", "all"] | Annotated[int, Field(ge=1)] = Field(
         "head",
@@ -65,6 +66,12 @@ class BiEncoderParams(Params):
         256, ge=2, description="Pairs of each task in a step, over all processes."
     )
     steps: int = Field(500, ge=1, description="Most steps.")
+    precision: Precision = Field(
+        "float32",
+        description="Of the products in training: `float32`, which ends alike on all machines; "
+        "`bfloat16`; or `auto`, bfloat16 where this machine is fast in it, which pays once layers "
+        "of the base are trained. The manifest says which was used.",
+    )
     learning_rate: float = Field(0.001, gt=0, description="Peak of the cosine schedule.")
     warmup_steps: int = Field(50, ge=0, description="Steps up to the peak.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's.")

@@ -14,11 +14,12 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from assets.bi_encoder.artifact import BiEncoder
 from assets.bi_encoder.examples import Examples
-from assets.bi_encoder.frozen import FrozenVectors
 from assets.bi_encoder.loss import SummedContrastiveLoss
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.trainable import (
@@ -29,9 +30,12 @@ from assets.bi_encoder.trainable import (
     trained_weights,
 )
 from assets.bi_encoder.validation import CUTS, Questions
+from assets.bi_encoder.vector_lookup import VectorLookup
 from assets.files import write_json
 from assets.machine import Machine
-from assets.stage import CACHE, progress
+from assets.stage import CACHE
+from assets.training.forecast import steps_foreseen
+from assets.training.schedules import warmup_cosine
 
 WEIGHTS = "trained.safetensors"
 HISTORY = "history.json"
@@ -52,7 +56,7 @@ def train(
     Args:
         folder: Holds ``base/`` (a :class:`BiEncoder`); gets checkpoints, ``trained.safetensors``
             and, last of all, ``history.json``.
-        params: The stage's params.
+        params: The stage's params, their precision decided.
         machine: Settings of this machine.
         examples: What is learnt from.
         checks: What is measured every ``check_every`` steps.
@@ -82,7 +86,7 @@ def train(
         train_dataset=examples.dataset(params, miner),
         loss=SummedContrastiveLoss(model, examples.weighted_tasks(params), params.scale),
         evaluator=_Recall(checks, [TASK_OF[task] for task in examples.pairs], batch),
-        callbacks=[EarlyStoppingCallback(params.patience), _Progress()],
+        callbacks=[EarlyStoppingCallback(params.patience), _Progress(params)],
     )
     trainer.remove_callback(PrinterCallback)
     initial = {name: weight.detach().clone() for name, weight in trained_weights(model).items()}
@@ -100,9 +104,9 @@ def train(
     return model
 
 
-def _frozen(base: BiEncoder, texts: list[str]) -> FrozenVectors:
+def _frozen(base: BiEncoder, texts: list[str]) -> VectorLookup:
     distinct = sorted(set(texts))
-    return FrozenVectors(distinct, base.encode(distinct, cache=CACHE, what="encoding texts"))
+    return VectorLookup(distinct, base.encode(distinct, cache=CACHE, what="encoding texts"))
 
 
 def _arguments(
@@ -116,9 +120,8 @@ def _arguments(
         per_device_train_batch_size=max(1, params.train_batch // machine.training_processes()),
         learning_rate=params.learning_rate,
         warmup_steps=params.warmup_steps,
-        lr_scheduler_type="cosine",
         weight_decay=params.weight_decay,
-        bf16=gpu and torch.cuda.is_bf16_supported(),
+        bf16=params.precision == "bfloat16",
         use_cpu=not gpu,
         ddp_backend="gloo" if machine.training_processes() > 1 and not gpu else None,
         ddp_find_unused_parameters=params.trained != "head",
@@ -141,7 +144,21 @@ def _arguments(
 
 
 class _Trainer(SentenceTransformerTrainer):
-    """The library's trainer; its checkpoints hold the trained weights alone, as safetensors."""
+    """The library's trainer with our schedule.
+
+    Its checkpoints hold the trained weights alone, as safetensors.
+    """
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: Optimizer | None = None
+    ) -> LRScheduler:
+        """Make the schedule that all trainers of the house share."""
+        warmup = int(self.args.warmup_steps)
+        self.lr_scheduler = LambdaLR(
+            optimizer or self.optimizer,
+            lambda step: warmup_cosine(step, warmup, num_training_steps),
+        )
+        return self.lr_scheduler
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Gather nothing for a model card, which would tell the time of training."""
@@ -184,17 +201,21 @@ class _Recall(SentenceEvaluator):
 
 
 class _Progress(TrainerCallback):
-    """Shows how far training is."""
+    """Shows how far training is and how long it will take."""
 
-    def __init__(self) -> None:
+    def __init__(self, params: BiEncoderParams) -> None:
         self._bar: Iterator[int] = iter(())
+        self._shorter = [f"fewer `bi_encoder.steps` (now {params.steps})"]
+        if params.trained != "head":
+            self._shorter.append(f"`bi_encoder.trained: head` (now {params.trained})")
 
     def on_train_begin(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
         """Start where training starts, which after a kill is not the first step."""
         if state.is_world_process_zero:
             if state.global_step:
                 print(f"  training goes on after step {state.global_step}", flush=True)
-            self._bar = progress(range(state.global_step, state.max_steps), "training")
+            steps = range(state.global_step, state.max_steps)
+            self._bar = steps_foreseen(steps, "training", self._shorter)
             next(self._bar, None)
 
     def on_step_end(self, *_: Any, **__: Any) -> None:

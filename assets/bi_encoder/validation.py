@@ -50,14 +50,21 @@ class Questions:
             np.array(columns, np.int64).T,
         )
 
-    def chosen(self, most: int, seed: int) -> tuple[Questions, Questions]:
-        """Return at most so many queries and pairs, chosen by hash, and those that are left.
+    def halves(self, most: int, seed: int) -> tuple[Questions, Questions]:
+        """Split the questions in two by hash: what is reported, and what a moment is chosen by.
 
-        Where nothing is left, the second holds what the first does.
+        A moment chosen by the questions that it is then measured on would look better than it is.
+
+        Args:
+            most: Most queries, and most pairs, of each half.
+            seed: Seed of the hashes.
+
+        Returns:
+            The two halves; a single query or pair is in both.
         """
         keys = [f"{self.item_ids[one]}\0{self.item_ids[other]}" for one, other in self.pairs]
-        queries, other_queries = _split(self.queries, most, seed)
-        pairs, other_pairs = _split(keys, most, seed)
+        queries, other_queries = _halves(self.queries, most, seed)
+        pairs, other_pairs = _halves(keys, most, seed)
         return self._only(queries, pairs), self._only(other_queries, other_pairs)
 
     def recalls(self, encode: Encode, device: str = "cpu") -> Recalls:
@@ -153,7 +160,13 @@ def _recalls(
     return np.stack([recall(gains, counts, k) for k in CUTS], axis=1)
 
 
-def _split(keys: Sequence[str], most: int, seed: int) -> tuple[list[int], list[int]]:
-    first = choose_by_hash(keys, most, seed)
+def _halves(keys: Sequence[str], most: int, seed: int) -> tuple[list[int], list[int]]:
+    """Return the places of two halves of keys, the first the larger one, each cut to `most`."""
+    first = choose_by_hash(keys, (len(keys) + 1) // 2, seed)
     taken = set(first)
-    return first, [place for place in range(len(keys)) if place not in taken] or first
+    second = [place for place in range(len(keys)) if place not in taken] or first
+
+    def cut(half: list[int]) -> list[int]:
+        return [half[place] for place in choose_by_hash([keys[row] for row in half], most, seed)]
+
+    return cut(first), cut(second)

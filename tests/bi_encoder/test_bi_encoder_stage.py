@@ -12,10 +12,10 @@ from conftest import run_stage
 
 from assets.bi_encoder.__main__ import main
 from assets.bi_encoder.artifact import BiEncoder
-from assets.bi_encoder.base_model import PACKAGED, load_base, version_of
+from assets.bi_encoder.base_model import PACKAGED, load_base
 from assets.bi_encoder.params import BiEncoderParams
+from assets.files import version_of
 from assets.interactions.artifact import Interactions
-from assets.machine import Machine
 from assets.stage import Run, UserError
 
 
@@ -57,7 +57,6 @@ def test_a_project_without_queries_and_pairs_gets_its_encoder_and_a_line(bare, t
             "bi_encoder",
             BiEncoderParams(variant="content", base=str(tiny)),
             out,
-            Machine(device="cpu"),
         )
     )
     assert "recall is not measured" in capsys.readouterr().out
@@ -80,7 +79,6 @@ def test_one_text_without_cache_touches_no_file(bare, tiny, monkeypatch):
             "bi_encoder",
             BiEncoderParams(variant="content", base=str(tiny)),
             out,
-            Machine(device="cpu"),
         )
     )
     before = {file: file.stat().st_mtime_ns for file in bare.rglob("*")}

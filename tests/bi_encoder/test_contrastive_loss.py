@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from assets.bi_encoder.frozen import FrozenVectors
 from assets.bi_encoder.loss import SummedContrastiveLoss, Task
+from assets.bi_encoder.vector_lookup import VectorLookup
 
 TEXTS = 12
 
@@ -17,7 +17,7 @@ TEXTS = 12
 def model_of(seed):
     vectors = np.random.default_rng(seed).normal(size=(TEXTS, 5)).astype(np.float32)
     texts = [str(place) for place in range(TEXTS)]
-    return SentenceTransformer(modules=[FrozenVectors(texts, vectors)], device="cpu"), vectors
+    return SentenceTransformer(modules=[VectorLookup(texts, vectors)], device="cpu"), vectors
 
 
 def features_of(model, ids):

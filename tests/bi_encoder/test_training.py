@@ -17,9 +17,9 @@ from sentence_transformers import SentenceTransformer
 
 from assets.bi_encoder.__main__ import main
 from assets.bi_encoder.artifact import BiEncoder
-from assets.bi_encoder.base_model import load_base, save_encoder, version_of
+from assets.bi_encoder.base_model import load_base, save_encoder
 from assets.bi_encoder.params import BiEncoderParams
-from assets.machine import Machine
+from assets.files import version_of
 from assets.stage import Run, UserError
 
 
@@ -28,9 +28,10 @@ def trained(folder, processes=1):
     out = folder / "data" / "bi_encoder"
     out.mkdir()
     section = yaml.safe_load((folder / "params.yaml").read_text())["bi_encoder"]
-    machine = Machine(device="cpu", threads=1, processes=processes)
-    with contextlib.chdir(folder):
-        main(Run("bi_encoder", BiEncoderParams(**section), out, machine))
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SIDMILL_DEVICE", "cpu")
+        environment.setenv("SIDMILL_PROCESSES", str(processes))
+        main(Run("bi_encoder", BiEncoderParams(**section), out))
     return out
 
 
@@ -74,7 +75,7 @@ def test_a_head_leaves_its_base_alone_and_loads_without_code_of_ours(trainable, 
     untrained = SentenceTransformer(str(tiny), device="cpu").encode(["a red shoe"])[0]
     assert np.abs(untrained / np.linalg.norm(untrained) - here).max() > 1e-4
     assert json.loads((out / "manifest.json").read_text())["variant"] == "search"
-    assert not any((folder / "data" / "cache" / "training").iterdir())
+    assert not any((folder / "data" / "cache" / "training" / "bi_encoder").iterdir())
 
 
 def test_the_curve_starts_at_the_base_and_the_best_check_is_kept(trainable):
@@ -142,6 +143,19 @@ def test_more_layers_than_the_base_has_is_an_error_with_the_fix(trainable):
         trained(trainable(trained=3))
 
 
+def test_bfloat16_learns_too_and_the_manifest_says_which_precision_was_used(trainable):
+    reports, manifests = {}, {}
+    for precision in ("float32", "bfloat16"):
+        out = trained(trainable(precision, variant="search", precision=precision, kept_share=1.0))
+        reports[precision] = json.loads((out / "report.json").read_text())
+        manifests[precision] = json.loads((out / "manifest.json").read_text())
+    assert [manifest["precision"] for manifest in manifests.values()] == ["float32", "bfloat16"]
+    assert manifests["float32"]["model_version"] != manifests["bfloat16"]["model_version"]
+    gains = [report["query_gain@10"] for report in reports.values()]
+    assert min(gains) > 0
+    assert gains[0] == pytest.approx(gains[1], abs=0.1)
+
+
 def test_the_same_inputs_give_the_same_bytes(trainable):
     one, other = trained(trainable("one", steps=8)), trained(trainable("other", steps=8))
     assert version_of(one) == version_of(other)
@@ -160,7 +174,9 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(trainable):
 
     def states():
         return sorted(
-            (folder / "data" / "cache" / "training").glob("*/checkpoints/*/trainer_state.json"),
+            (folder / "data" / "cache" / "training").glob(
+                "bi_encoder/*/checkpoints/*/trainer_state.json"
+            ),
             key=lambda file: int(file.parent.name.split("-")[1]),
         )
 
@@ -181,7 +197,7 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(trainable):
     assert (out / "training.csv").read_text() == (whole / "training.csv").read_text()
     for name, values in weights_of(whole).items():
         np.testing.assert_allclose(weights_of(out)[name], values, atol=1e-5)
-    assert not any((folder / "data" / "cache" / "training").iterdir())
+    assert not any((folder / "data" / "cache" / "training" / "bi_encoder").iterdir())
 
 
 @pytest.mark.parametrize("layers", ["head", 1])

@@ -6,8 +6,8 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from assets.bi_encoder.examples import Examples
-from assets.bi_encoder.frozen import FrozenVectors
 from assets.bi_encoder.params import BiEncoderParams
+from assets.bi_encoder.vector_lookup import VectorLookup
 from assets.interactions.artifact import Interactions
 from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -108,7 +108,7 @@ def test_mined_negatives_are_close_to_the_query_and_never_right(inputs):
     draw = np.random.default_rng(0)
     vectors = draw.normal(size=(len(examples.texts), 8)).astype(np.float32)
     vectors[examples.pairs["search"][:, 0]] = vectors[examples.pairs["search"][:, 1]] + 0.3
-    miner = SentenceTransformer(modules=[FrozenVectors(examples.texts, vectors)], device="cpu")
+    miner = SentenceTransformer(modules=[VectorLookup(examples.texts, vectors)], device="cpu")
     wanted = params(hard_negatives=2)
     rows = np.array(examples.dataset(wanted, miner)["label"])
     assert rows.shape[1] == 4
@@ -129,6 +129,6 @@ def test_mined_negatives_are_close_to_the_query_and_never_right(inputs):
 def test_a_search_for_negatives_that_finds_none_says_what_to_change(inputs):
     examples = Examples.of("search", *inputs)
     alike = np.ones((len(examples.texts), 4), np.float32)
-    miner = SentenceTransformer(modules=[FrozenVectors(examples.texts, alike)], device="cpu")
+    miner = SentenceTransformer(modules=[VectorLookup(examples.texts, alike)], device="cpu")
     with pytest.raises(UserError, match="negatives_margin"):
         examples.dataset(params(hard_negatives=2), miner)

@@ -21,6 +21,6 @@ if __name__ == "__main__":
     interactions = Interactions.load(Path("data/interactions"))
     queries = SyntheticQueries.load(Path("data/synthetic_queries"))
     examples = Examples.of(params.variant, interactions, queries)
-    checks, _ = Questions.of(interactions, queries).chosen(params.measured, params.seed)
+    checks, _ = Questions.of(interactions, queries).halves(params.measured, params.seed)
     model = train(Path("work"), params, Machine(), examples, checks)
     save_weights(model, Path(f"rank{rank}.safetensors"))

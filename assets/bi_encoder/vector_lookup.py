@@ -12,7 +12,7 @@ from sentence_transformers.base.modules import InputModule
 from torch import Tensor
 
 
-class FrozenVectors(InputModule):
+class VectorLookup(InputModule):
     """The first module of a model whose base is frozen: looks texts up instead of encoding them.
 
     With it sentence-transformers' own trainer trains a head at the cost of the head alone. It is
