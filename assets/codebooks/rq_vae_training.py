@@ -17,7 +17,9 @@ from torch.nn import functional as F  # noqa: N812  as all of torch's users call
 from assets.codebooks.collapse_doctor import CollapseDoctor, Vitals
 from assets.codebooks.quantizer import Vectors
 from assets.codebooks.rq_vae_levels import Levels
-from assets.stage import UserError, progress
+from assets.stage import UserError
+from assets.training.forecast import steps_foreseen
+from assets.training.schedules import set_learning_rate, warmup_cosine
 
 if TYPE_CHECKING:
     from assets.codebooks.params import CodebooksParams
@@ -76,6 +78,7 @@ class _Training:
         self.variance = float(self.points.var(dim=0, correction=0).sum()) or 1.0
         self.batch = min(self.knobs.batch_size, len(vectors))
         self.latent_scale = 1.0
+        self.steps_done = 0
         self.draw = torch.Generator().manual_seed(params.seed)
         widths = [vectors.shape[1], *self.knobs.hidden, self.knobs.latent_dim]
         self.encoder = _mlp(widths).to(device)
@@ -98,15 +101,17 @@ class _Training:
         verdict = None
         knobs = self.knobs
         total = knobs.plain_epochs + knobs.epochs
-        for epoch in progress(range(total), "training the quantizer"):
-            quantised = epoch >= knobs.plain_epochs
-            if epoch == knobs.plain_epochs:
-                self._start_codes()
-            losses = [self._step(rows_, epoch, total, quantised) for rows_ in self._batches()]
-            if not quantised:
-                continue
+        shorter = [f"fewer `codebooks.rq_vae.epochs` (now {knobs.epochs})"]
+        plain = range(knobs.plain_epochs)
+        for _ in steps_foreseen(plain, "training the autoencoder", shorter, unit="epochs"):
+            self._epoch(quantised=False)
+        self._start_codes()
+        # Other steps than before: foreseen anew.
+        epochs = range(knobs.plain_epochs, total)
+        for epoch in steps_foreseen(epochs, "training the quantizer", shorter, unit="epochs"):
+            loss = self._epoch(quantised=True)
             latents = self._latents()
-            vitals = self._vitals(latents, sum(losses) / len(losses))
+            vitals = self._vitals(latents, loss)
             rows.append(_row(epoch - knobs.plain_epochs + 1, vitals))
             verdict = verdict or doctor.examine(vitals)
             if verdict and knobs.on_collapse == "stop":
@@ -127,13 +132,21 @@ class _Training:
         # an encoder that shrinks its latents would be pulled ever harder, down to a single point.
         self.latent_scale = 1 / max(float(latents.var(dim=0, correction=0).sum()), 1e-12)
 
+    def _epoch(self, *, quantised: bool) -> float:
+        """Make one pass over the vectors; return its mean loss."""
+        losses = [self._step(rows, quantised) for rows in self._batches()]
+        return sum(losses) / len(losses)
+
     def _batches(self) -> Iterator[Tensor]:
         order = torch.randperm(len(self.points), generator=self.draw)
         yield from order[: len(order) // self.batch * self.batch].split(self.batch)
 
-    def _step(self, rows: Tensor, epoch: int, total: int, quantised: bool) -> float:
+    def _step(self, rows: Tensor, quantised: bool) -> float:
         knobs = self.knobs
-        self._set_learning_rate(epoch, total)
+        steps = (knobs.plain_epochs + knobs.epochs) * (len(self.points) // self.batch)
+        share = warmup_cosine(self.steps_done, round(knobs.warmup * steps), steps)
+        set_learning_rate(self.optimiser, knobs.learning_rate * share)
+        self.steps_done += 1
         x = self.points[rows]
         rebuilt, pull = self._forward(x, quantised)
         loss = (rebuilt - x).square().sum(dim=1).mean() / self.variance + pull
@@ -170,17 +183,6 @@ class _Training:
                 distance = (z.detach() - summed).square().sum(dim=1).mean()
                 pull = pull + knobs.codebook_weight * scale * distance
         return self.decoder(z + (summed - z).detach()), pull
-
-    def _set_learning_rate(self, epoch: int, total: int) -> None:
-        done = (epoch + 1) / total
-        warmup = self.knobs.warmup
-        share = (
-            done / warmup
-            if done < warmup
-            else 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.knobs.learning_rate * max(share, 0.01)
 
     @torch.no_grad()
     def _latents(self) -> Tensor:

@@ -20,6 +20,8 @@ def steps_foreseen(
     steps: range,
     what: str,
     shorter: Sequence[str],
+    *,
+    unit: str = "steps",
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[int]:
     """Yield steps, show progress, and say early on how long all of them will take.
@@ -32,9 +34,10 @@ def steps_foreseen(
         steps: Numbers of the steps that are to be done.
         what: What is being done, such as "training".
         shorter: What would make it shorter, such as "fewer `retriever.steps` (now 800)".
+        unit: What a step is called; a pass over all data is better called an epoch.
         clock: Seconds.
     """
-    forecast = Forecast(what, len(steps), shorter)
+    forecast = Forecast(what, len(steps), shorter, unit)
     for step in progress(steps, what):
         started = clock()
         yield step
@@ -46,11 +49,12 @@ def steps_foreseen(
 class Forecast:
     """Foresees the time of many steps from that of a few."""
 
-    def __init__(self, what: str, steps: int, shorter: Sequence[str]) -> None:
+    def __init__(self, what: str, steps: int, shorter: Sequence[str], unit: str = "steps") -> None:
         """Start before the first step; see :func:`steps_foreseen`."""
         self._what = what
         self._steps = steps
         self._shorter = shorter
+        self._unit = unit
         self._first = True
         self._timed: list[float] = []
         self._said = False
@@ -68,7 +72,7 @@ class Forecast:
         total = each * self._steps
         if total < BRIEF:
             return None
-        line = f"{self._what} takes {duration(total)} ({self._steps} steps of {each:.2g} s)"
+        line = f"{self._what} takes {duration(total)} ({self._steps} {self._unit} of {each:.2g} s)"
         if total > LONG:
             line += f"; what makes it shorter: {', '.join(self._shorter)}"
         return line

@@ -19,7 +19,7 @@ class Clock:
 
 def run(seconds_of, steps=1000, start=0):
     clock, done = Clock(), []
-    for step in steps_foreseen(range(start, steps), "training", KNOBS, clock):
+    for step in steps_foreseen(range(start, steps), "training", KNOBS, clock=clock):
         clock.now += seconds_of(step)
         done.append(step)
     return done
@@ -33,7 +33,7 @@ def test_every_step_is_yielded_once_and_the_first_is_not_counted(capsys):
 def test_it_is_said_as_soon_as_a_few_steps_were_timed(capsys):
     heard = {}
     clock = Clock()
-    for step in steps_foreseen(range(1000), "training", KNOBS, clock):
+    for step in steps_foreseen(range(1000), "training", KNOBS, clock=clock):
         heard[step] = capsys.readouterr().out
         clock.now += 0.5
     assert [step for step, text in heard.items() if text] == [TIMED + 1]
@@ -62,6 +62,12 @@ def test_less_than_an_hour_names_no_knobs_and_a_moment_is_not_announced(capsys):
     assert "shorter" not in capsys.readouterr().out
     run(lambda _: 0.001)
     assert capsys.readouterr().out == ""
+
+
+def test_passes_over_all_data_are_called_epochs():
+    forecast = Forecast("training", 80, KNOBS, "epochs")
+    said = [forecast.after(4.0) for _ in range(TIMED + 1)]
+    assert "training takes about 5 min (80 epochs of 4 s)" in said
 
 
 def test_a_training_taken_up_foresees_what_is_left(capsys):
