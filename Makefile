@@ -3,9 +3,13 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 FAISS ?= cpu
 BIN := .venv/bin
+# Tests that rest on what a processor computes.
+NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_reproducibility.py training bi_encoder \
+	embeddings codebooks semantic_ids collision_report retriever rankers answers metrics \
+	synthetic_queries/test_local_model.py))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test ui lint bench verify install
+.PHONY: run test test-portable ui lint bench verify install
 install: .venv/installed
 
 .venv/installed: pyproject.toml
@@ -20,7 +24,10 @@ run: install
 	$(BIN)/sidmill run
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
+
+test-portable: install
+	$(BIN)/python tests/on_another_processor.py $(BIN)/pytest -n auto --dist loadfile $(NUMERICAL)
 
 ui: install
 	$(BIN)/sidmill ui

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -65,32 +67,71 @@ def run_in() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_stage
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker for each core that may be used; each takes about a gigabyte of memory."""
+    from assets.machine import usable_cores
+
+    return min(usable_cores(), 8)
+
+
 @dataclass
 class Project:
-    """A folder with params.yaml and data/incoming; stages run in it when first asked for."""
+    """A folder with params.yaml and data/incoming; stages run in it when first asked for.
+
+    Several test processes may share one: whoever comes first makes a stage, the others wait.
+    """
 
     folder: Path
-    made: set[str] = field(default_factory=set)
 
     def make(self, stage: str) -> Path:
-        """Run a stage, and all before it, once a session; return its folder."""
+        """Run a stage, and all before it, once; return its folder."""
         graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         for upstream in graph:
             if f"data/{upstream}" in graph[stage]["deps"]:
                 self.make(upstream)
-        if stage not in self.made:
-            done = run_stage(stage, self.folder)
-            assert done.returncode == 0, f"{stage} failed:\n{done.stdout}\n{done.stderr}"
-            self.made.add(stage)
+        made = self.folder / ".made" / stage
+        with alone(made.with_suffix(".lock")):
+            if not made.exists():
+                done = run_stage(stage, self.folder)
+                assert done.returncode == 0, f"{stage} failed:\n{done.stdout}\n{done.stderr}"
+                made.touch()
         return self.folder / "data" / stage
 
 
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Hold a file, which is made if it is missing, against other test processes."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder that several test processes read, whoever comes first."""
+    done = folder.with_suffix(".done")
+    with alone(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of somebody who failed
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project(shared: Path) -> Project:
     """The shared small project. Read from it; what writes takes a copy of what it needs."""
-    folder = tmp_path_factory.mktemp("project")
-    write_project(folder)
-    return Project(folder)
+    return Project(made_once(shared / "project", write_project))
 
 
 def write_project(folder: Path) -> None:

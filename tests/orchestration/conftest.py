@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
-from conftest import write_project
+from conftest import made_once, write_project
 
 from assets.quality_gate.artifact import Outcome, Verdict
 from assets.semantic_ids.artifact import SemanticIds
@@ -129,9 +130,13 @@ def put_under_dvc(root: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy_template(shared: Path) -> Path:
     """The toy pipeline, made once by plain `dvc repro`."""
-    root = tmp_path_factory.mktemp("toy")
+    return made_once(shared / "toy", make_toy)
+
+
+def make_toy(root: Path) -> None:
+    """Write the toy pipeline and run it."""
     stages = {
         name: {
             "cmd": f"python toy.py {name}",
@@ -141,14 +146,13 @@ def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for name, stage in TOY_STAGES.items()
     }
+    (root / "data" / "incoming").mkdir(parents=True)
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     (root / "params.yaml").write_text(yaml.safe_dump(TOY_PARAMS, sort_keys=False))
-    (root / "data" / "incoming").mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("toy.py"), root)
     put_under_dvc(root)
     done = Workshop(root).dvc("repro")
     assert done.returncode == 0, done.stdout + done.stderr
-    return root
 
 
 @pytest.fixture
@@ -184,7 +188,7 @@ def house(project, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """The small real project under DVC, with its own copy of the code, up to the gate."""
     project.make("quality_gate")
     root = tmp_path_factory.mktemp("house") / "repo"
-    shutil.copytree(project.folder, root, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    shutil.copytree(project.folder, root, ignore=shutil.ignore_patterns(".*"))
     workshop = with_code(root)
     done = workshop.dvc("commit", "--force", "--with-deps", "quality_gate")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -218,9 +222,8 @@ def put_release(project) -> Callable[[Path], Path]:
     def put(root: Path) -> Path:
         project.make("retriever")
         home = root / "data" / "releases"
-        shutil.copytree(
-            project.folder / "data", home / "r1-00000000", ignore=shutil.ignore_patterns("incoming")
-        )
+        ignored = shutil.ignore_patterns("incoming", ".*")
+        shutil.copytree(project.folder / "data", home / "r1-00000000", ignore=ignored)
         entry = {"name": "r1-00000000", "number": 1, "created": "", "sid_version": "0" * 64}
         entry |= {"metrics": {}, "assets": {}, "params": {}}
         (home / "r1-00000000" / "release.json").write_text(json.dumps(entry))
@@ -275,16 +278,20 @@ REAL_IN_SHOP = ["interactions", "codebooks", "semantic_ids"]
 
 
 @pytest.fixture(scope="session")
-def shop_template(project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop_template(project, shared: Path) -> Path:
     """The shop, built and never published."""
     project.make("semantic_ids")
-    root = tmp_path_factory.mktemp("shop")
+    return made_once(shared / "shop", partial(make_shop, project.folder))
+
+
+def make_shop(project: Path, root: Path) -> None:
+    """Write the shop's pipeline and run it."""
     for name in SHOP_STAGES:
-        made = project.folder / "data" / name
+        made = project / "data" / name
         if name in REAL_IN_SHOP:
             shutil.copytree(made, root / "made" / name)
         else:
-            (root / "made" / name).mkdir()
+            (root / "made" / name).mkdir(parents=True)
     version = SemanticIds.load(root / "made" / "semantic_ids").version
     outcome = Outcome("gini_raw", "", 0.2, None, 0.6, "critical", True, True)
     Verdict(version, [outcome]).save(root / "made" / "quality_gate")
@@ -310,7 +317,6 @@ def shop_template(project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / ".dvc" / "config", root / ".dvc")
     (root / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
     shop.rebuild()
-    return root
 
 
 @pytest.fixture
