@@ -39,7 +39,9 @@ def describe_ids(
     final = ids.codes[:, :levels]
     errors, rebuilt = rebuild(codebooks, vectors, ids.raw_codes, final)
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    use = level_use(final, codebooks.sizes, np.column_stack([lengths, ids.distances[:, :-1]]))
+    use = level_use(
+        final, codebooks.sizes, np.column_stack([lengths, ids.distances[:, :-1]]), vectors
+    )
     moved = np.bincount(ids.moved_level[ids.moved_level >= 0], minlength=levels)
     before, after = bucket_counts(ids.raw_codes), bucket_counts(ids.codes)
     numbers: dict[str, Any] = {

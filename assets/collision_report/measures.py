@@ -110,53 +110,69 @@ def bucket_histogram(raw: Counts, final: Counts) -> list[dict[str, int]]:
     ]
 
 
-def level_use(codes: Codes, sizes: Sequence[int], entering: Lengths) -> list[dict[str, float]]:
+def level_use(
+    codes: Codes, sizes: Sequence[int], entering: Lengths, vectors: Lengths
+) -> list[dict[str, float | None]]:
     """Return one row per level: codes, how many are used and how evenly.
 
-    ``utilisation`` is of the codes that could be used at all, which is at most one per item;
-    ``entropy`` is in bits, at most log2(codes), and ``perplexity`` = 2^entropy: as many codes, used
-    evenly, would tell as much. ``items_left`` counts the items of which anything is left to be
-    coded at that level.
+    A level speaks of the items of which anything is left to be coded there (``items_left``), and is
+    measured against what they could use (``possible``): every code, or as many as they have
+    different vectors, where those are fewer. ``utilisation`` = codes used / possible. ``entropy``
+    is in bits, at most log2(possible), and ``perplexity`` = 2^entropy: as many codes, used evenly,
+    would tell as much. ``gini`` is over the possible codes. Without an item left, as where a small
+    catalogue is told apart before, they are None.
 
     Args:
         codes: (items, levels).
         sizes: Number of codes of each level.
         entering: (items, levels) length of what enters a level.
+        vectors: (items, dim), of the same items.
     """
-    left = (entering > 1e-4 * entering[:, :1].mean()).sum(axis=0)
-    rows = []
-    for level, size in enumerate(sizes):
-        counts = np.bincount(codes[:, level], minlength=size)
-        used = int((counts > 0).sum())
-        bits = entropy(counts)
-        rows.append(
-            {
-                "level": level + 1,
-                "codes": size,
-                "items_left": int(left[level]),
-                "used": used,
-                "utilisation": used / min(size, len(codes)),
-                "entropy": bits,
-                "perplexity": 2.0**bits,
-                "gini": gini(counts),
-                "largest_share": int(counts.max()) / len(codes),
-            }
-        )
-    return rows
+    left = entering > 1e-4 * entering[:, :1].mean()
+    return [
+        {"level": level + 1, **_use(codes[rows, level], size, vectors[rows])}
+        for level, (size, rows) in enumerate(zip(sizes, left.T, strict=True))
+    ]
 
 
-def worst_levels(use: list[dict[str, float]]) -> dict[str, float | None]:
+def _use(codes: NDArray[np.int32], size: int, vectors: Lengths) -> dict[str, float | None]:
+    if not len(codes):
+        names = ("utilisation", "entropy", "perplexity", "gini", "largest_share")
+        counted = {"codes": size, "items_left": 0, "possible": 0, "used": 0}
+        return {**counted, **dict.fromkeys(names)}
+    counts = np.unique(codes, return_counts=True)[1]
+    possible = size
+    if len(codes) < size:
+        # A policy may give equal vectors different codes, so more can be in use.
+        possible = max(len(np.unique(vectors, axis=0)), len(counts))
+    bits = entropy(counts)
+    return {
+        "codes": size,
+        "items_left": len(codes),
+        "possible": possible,
+        "used": len(counts),
+        "utilisation": len(counts) / possible,
+        "entropy": bits,
+        "perplexity": 2.0**bits,
+        "gini": gini(counts, possible),
+        "largest_share": int(counts.max()) / len(codes),
+    }
+
+
+def worst_levels(use: list[dict[str, Any]]) -> dict[str, float | None]:
     """Return the worst Gini, utilisation, entropy and perplexity among levels with work to do.
 
-    A level at which fewer items than codes have anything left to be coded says nothing about the
-    codebooks: a small catalogue is told apart before. With no other level all are None.
+    The least entropy and perplexity are those of the level that has least of what it could have. A
+    level at which fewer than two different vectors are left cannot collapse. With no other level
+    all are None.
     """
-    busy = [row for row in use if row["items_left"] >= row["codes"]]
+    busy = [row for row in use if row["possible"] > 1]
+    least = min(busy, key=lambda row: row["perplexity"] / row["possible"], default=None)
     return {
         "gini_worst_level": max((row["gini"] for row in busy), default=None),
         "utilisation_worst_level": min((row["utilisation"] for row in busy), default=None),
-        "entropy_worst_level": min((row["entropy"] for row in busy), default=None),
-        "perplexity_worst_level": min((row["perplexity"] for row in busy), default=None),
+        "entropy_worst_level": least["entropy"] if least else None,
+        "perplexity_worst_level": least["perplexity"] if least else None,
     }
 
 

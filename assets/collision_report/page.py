@@ -37,6 +37,9 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["share"] = lambda value: "" if value is None else f"{value:.1%}"
+    environment.filters["fixed"] = lambda value, digits: (
+        "" if value is None else f"{value:.{digits}f}"
+    )
     environment.filters["count"] = lambda value: f"{value:,}"
     pictures = {
         name: [base64.b64encode(png).decode() for png in versions]

@@ -76,7 +76,7 @@ class QualityGateParams(Params):
         _at_most(0.9), description="Largest Gini of items per code among the levels."
     )
     utilisation_worst_level: Limit = Field(
-        _at_least(0.5), description="Least share of codes in use among the levels."
+        _at_least(0.5), description="Least share of the usable codes in use among the levels."
     )
     mse_added_by_moves: Limit = Field(
         _at_most(0.25), description="Squared error that moves add, as a share of the variance."

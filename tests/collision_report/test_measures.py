@@ -107,14 +107,49 @@ def test_an_index_carries_what_the_codes_leave_open(counts):
 def test_level_use_counts_codes_that_some_item_has():
     codes = np.array([[0, 0], [0, 0], [0, 1], [3, 1]], np.int32)
     entering = np.array([[1, 0.5], [1, 0.5], [1, 0], [1, 0]])
-    first, second = level_use(codes, [4, 8], entering)
+    vectors = np.eye(4)
+    first, second = level_use(codes, [4, 8], entering, vectors)
     assert (first["used"], first["utilisation"], first["largest_share"]) == (2, 0.5, 0.75)
     assert first["gini"] == pytest.approx(gini_by_definition([3, 0, 0, 1]))
-    assert second["entropy"] == 1
-    assert second["perplexity"] == 2
-    assert (second["utilisation"], second["items_left"]) == (0.5, 2)
+    # Only two items have anything left, and they could have had two codes.
+    assert (second["items_left"], second["possible"], second["used"]) == (2, 2, 1)
+    assert (second["utilisation"], second["entropy"], second["perplexity"]) == (0.5, 0, 1)
     assert worst_levels([first, second])["utilisation_worst_level"] == 0.5
-    assert worst_levels([second])["gini_worst_level"] is None
+    assert worst_levels([first, second])["perplexity_worst_level"] == first["perplexity"]
+
+
+def told_apart(items: int, codes, entering=None, vectors=None) -> dict[str, float | None]:
+    """The worst levels of so many items with 256 codes a level."""
+    entering = np.ones(np.shape(codes)) if entering is None else entering
+    vectors = np.eye(items) if vectors is None else vectors
+    return worst_levels(level_use(np.asarray(codes, np.int32), [256, 256], entering, vectors))
+
+
+def test_collapse_shows_where_there_are_fewer_items_than_codes():
+    own = np.arange(40)
+    nothing = np.zeros(40, int)
+    collapsed = told_apart(40, np.column_stack([nothing, nothing]))
+    assert collapsed["utilisation_worst_level"] == 1 / 40
+    assert collapsed["gini_worst_level"] > 0.9
+    assert collapsed["perplexity_worst_level"] == 1
+    second = told_apart(40, np.column_stack([own % 8, nothing]))
+    assert second["utilisation_worst_level"] == 1 / 40
+
+    apart = told_apart(40, np.column_stack([own, own]))
+    assert (apart["utilisation_worst_level"], apart["gini_worst_level"]) == (1, pytest.approx(0))
+
+
+def test_what_is_told_apart_before_or_equal_is_no_collapse():
+    own = np.arange(40)
+    done = np.column_stack([np.ones(40), np.zeros(40)])
+    assert told_apart(40, np.column_stack([own, own * 0]), done)["utilisation_worst_level"] == 1
+    level = level_use(np.zeros((40, 2), np.int32), [256, 256], done, np.eye(40))[1]
+    assert (level["items_left"], level["utilisation"], level["gini"]) == (0, None, None)
+    # Equal vectors cannot have different codes, whoever makes them.
+    equal = told_apart(40, np.zeros((40, 2)), vectors=np.ones((40, 3)))
+    assert equal["utilisation_worst_level"] is None
+    pairs = told_apart(40, np.column_stack([own // 2, own // 2]), vectors=np.eye(20)[own // 2])
+    assert pairs["utilisation_worst_level"] == 1
 
 
 def test_space_use_counts_empty_sids():

@@ -76,6 +76,24 @@ def test_a_sound_build_of_every_quantizer_passes(folder, fit, quantizer):
     assert verdict.passed, [outcome.sentence() for outcome in verdict.failures]
 
 
+@pytest.mark.parametrize(
+    "quantizer", ["rq_kmeans", "residual_lfq", "dictionary", "opq", "hierarchical_kmeans"]
+)
+def test_a_sound_build_with_fewer_items_than_codes_passes(folder, fit, quantizer):
+    assert fit(quantizer=quantizer, codebook_size=512) == ""
+    verdict = judged(folder, policy="append_index")
+    assert verdict.passed, [outcome.sentence() for outcome in verdict.failures]
+    applicable = {outcome.expectation for outcome in verdict.outcomes if outcome.applicable}
+    assert {"utilisation_worst_level", "gini_worst_level"} <= applicable
+
+
+def test_codes_that_collapsed_are_stopped_with_fewer_items_than_codes(folder, fit):
+    knobs = COLLAPSING | {"on_collapse": "keep"}
+    assert fit(quantizer="rq_vae", codebook_size=512, rq_vae=knobs) == ""
+    found = failed(judged(folder, policy="append_index", index_size=300))
+    assert {"utilisation_worst_level", "gini_worst_level", "index_share"} <= found
+
+
 def test_a_sound_build_of_every_policy_passes(folder, fit):
     assert fit() == ""
     for policy in POLICIES:
