@@ -117,11 +117,12 @@ def bootstrap(
         return Interval(float("nan"), float("nan"), float("nan"))
     draw = np.random.default_rng(seed)
     if groups is None:
-        sums, counts = np.asarray(values, dtype=np.float64), np.ones(len(values))
+        sums: Floats = np.asarray(values, dtype=np.float64)
+        counts: Floats = np.ones(len(values))
     else:
         _, group = np.unique(np.asarray(groups), return_inverse=True)
-        sums = np.bincount(group, weights=values)
-        counts = np.bincount(group).astype(np.float64)
+        sums = np.asarray(np.bincount(group, weights=values), dtype=np.float64)
+        counts = np.asarray(np.bincount(group), dtype=np.float64)
     means = np.empty(samples)
     for sample in range(samples):
         drawn = draw.integers(len(sums), size=len(sums))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -72,7 +71,7 @@ def _questions(
     if task == "search":
         tasks = queries.tasks("validation")
         kept = choose_by_hash(tasks.queries, params.questions, params.seed)
-        asked = parts.queries([tasks.queries[place] for place in kept], CACHE)
+        asked = parts.encode([tasks.queries[place] for place in kept], CACHE)
         return asked, parts.catalogue.row_lists([tasks.targets[place] for place in kept])
     sessions = data.sessions("validation")
     kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
@@ -82,8 +81,7 @@ def _questions(
 
 
 def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:
-    seen = data.interactions("train", "validation", "test")
-    lists: pd.Series[Any] = seen.groupby("user_id", sort=True)["item_id"].agg(list)
+    lists = data.histories()
     table = {
         "user_id": pa.array(lists.index, pa.string()),
         "item_ids": pa.array(lists.tolist(), pa.list_(pa.string())),

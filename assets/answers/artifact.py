@@ -124,7 +124,7 @@ class Parts:
             return [*generated[:1], *self.rankers.recommendation]
         return [*generated, *self.rankers.search]
 
-    def queries(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
+    def encode(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
         """Encode queries.
 
         Args:
@@ -258,7 +258,7 @@ class Answers:
         if not all(query.strip() for query in queries):
             raise UserError("the query is empty: give it a few words.")
         self._require("search", by)
-        return self._results(self.rank(self.parts.queries(queries), k, by))
+        return self._results(self.rank(self.parts.encode(queries), k, by))
 
     def recommend(self, history: Sequence[str], k: int = 10, by: str | None = None) -> list[Result]:
         """Return the items that go on from a history, none of which is in it.
@@ -317,22 +317,18 @@ class Answers:
         Raises:
             UserError: Histories are not kept here, or there is no such user.
         """
-        if self._histories is None:
+        if self.histories is None:
             raise UserError(
                 "no histories of users are kept here (`answers.user_histories` was false): name "
                 "the items themselves."
             )
-        if user_id not in self._histories:
-            raise UserError(f"no user has the id {user_id!r} and a history.")
-        return self._histories[user_id]
+        if user_id not in self.histories:
+            raise UserError(f"user {user_id} has no interactions here.")
+        return self.histories[user_id]
 
     @cached_property
-    def users(self) -> list[str]:
-        """All users whose history is kept, ascending; empty where none is."""
-        return sorted(self._histories or ())
-
-    @cached_property
-    def _histories(self) -> dict[str, list[str]] | None:
+    def histories(self) -> dict[str, list[str]] | None:
+        """Every user's items, the oldest first, by user_id ascending; None where none is kept."""
         if not (self.folder / HISTORIES).is_file():
             return None
         table = pq.read_table(self.folder / HISTORIES).to_pydict()

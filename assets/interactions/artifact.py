@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -85,11 +85,16 @@ class Interactions:
         """
         return self._read("interactions", splits)
 
-    def history(self, user_id: str) -> list[str]:
-        """All items of one user, the oldest first: for answering, not for learning or choosing."""
-        chosen = [("user_id", "==", user_id)]
-        table = pq.read_table(self.folder / "interactions.parquet", filters=chosen)
-        return list(table.sort_by("position").column("item_id").to_pylist())
+    def histories(self) -> pd.Series[Any]:
+        """All items of every user, the oldest first: for answering, not for learning or choosing.
+
+        Returns:
+            Lists of item ids; index user_id, ascending.
+        """
+        columns = ["user_id", "position", "item_id"]
+        table = pq.read_table(self.folder / "interactions.parquet", columns=columns)
+        rows = table.sort_by([("user_id", "ascending"), ("position", "ascending")]).to_pandas()
+        return rows.groupby("user_id", sort=True)["item_id"].agg(list)
 
     def queries(self, *splits: Split) -> pd.DataFrame:
         """Real queries of some splits, by query_id and item_id.

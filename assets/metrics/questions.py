@@ -71,7 +71,7 @@ class Questions:
         texts = [tasks.queries[place] for place in kept]
         return cls.of(
             "search",
-            parts.queries(texts, CACHE),
+            parts.encode(texts, CACHE),
             texts,
             [tasks.targets[place] for place in kept],
             parts.catalogue,

@@ -62,13 +62,14 @@ class BM25:
 
         index = bm25s.BM25(k1=k1, b=b)
         index.index(_words(documents, stopwords), show_progress=False)
-        words = sorted(index.vocab_dict, key=index.vocab_dict.__getitem__)
         columns = index.scores
         shape = (len(columns["indptr"]) - 1, len(documents))
+        # bm25s adds an empty word that no document holds
+        words = sorted(index.vocab_dict, key=index.vocab_dict.__getitem__)[: shape[0]]
         weights = sparse.csr_array(
             (columns["data"].astype(np.float32), columns["indices"], columns["indptr"]), shape=shape
         )
-        return cls(weights[: len(words)], words, stopwords, ties)
+        return cls(weights, words, stopwords, ties)
 
     def rank(self, asked: Queries, depth: int) -> Ranked:
         """Rank the items that share a word with each query."""

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.evaluation import ndcg, recall, reciprocal_rank
-from assets.metrics.collisions import Buckets, expected_gains
+from assets.metrics.collisions import expected_gains
+from assets.semantic_ids.buckets import Buckets
+
+
+def _buckets(starts, items):
+    sids = np.arange(len(starts) - 1, dtype=np.int32)[:, None]
+    return Buckets(sids, np.array(starts, dtype=np.int64), np.array(items, dtype=np.int64))
 
 
 @st.composite
@@ -15,7 +21,7 @@ def beams(draw):
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
     n_items = sum(sizes)
     items = np.array(draw(st.permutations(range(n_items))))
-    buckets = Buckets(np.concatenate([[0], np.cumsum(sizes)]), items)
+    buckets = _buckets([0, *np.cumsum(sizes)], items)
     order = draw(st.permutations(range(len(sizes))))[: draw(st.integers(0, 4))]
     sids = np.array([order + [-1] * (5 - len(order))])
     relevant = draw(st.lists(st.integers(0, n_items - 1), min_size=1, max_size=4, unique=True))
@@ -65,7 +71,7 @@ def test_corrected_measures_are_means_over_all_orders_inside_buckets(case, depth
 
 @given(st.integers(1, 6), st.integers(0, 5), st.integers(1, 10))
 def test_a_bucket_from_rank_p_on_is_worth_m_of_g(g, before, k):
-    buckets = Buckets(np.array([*range(before + 1), before + g]), np.arange(before + g))
+    buckets = _buckets([*range(before + 1), before + g], np.arange(before + g))
     sids = np.arange(before + 1)[None]
     gains = expected_gains(sids, buckets, [np.array([before + g - 1])], None, 10).gains
     p = before + 1
@@ -74,15 +80,10 @@ def test_a_bucket_from_rank_p_on_is_worth_m_of_g(g, before, k):
 
 
 def test_queries_in_one_batch_do_not_touch_each_other():
-    buckets = Buckets(np.array([0, 2, 3]), np.array([2, 0, 1]))
+    buckets = _buckets([0, 2, 3], [2, 0, 1])
     sids = np.array([[1, 0], [0, -1], [-1, -1]])
     relevant = [np.array([0]), np.array([2]), np.array([1])]
     together = expected_gains(sids, buckets, relevant, [np.array([1])] + [np.array([], int)] * 2, 3)
     assert together.items.tolist() == [[2, 0, -1], [2, 0, -1], [-1, -1, -1]]
     assert together.gains.tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0]]
     assert together.first.tolist() == together.gains.tolist()
-
-
-def test_the_items_of_a_bucket_find_their_way_back_to_its_sid():
-    buckets = Buckets(np.array([0, 2, 3]), np.array([2, 0, 3]))
-    assert buckets.sids_of(5).tolist() == [0, -1, 0, 1, -1]

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from assets.evaluation import bootstrap
+from assets.metrics.answering import Generated
 from assets.metrics.figures import draw_groups, draw_methods
-from assets.metrics.generated import Generated
 from assets.metrics.params import MetricsParams
-from assets.metrics.questions import Answers, Questions
+from assets.metrics.questions import Answered, Questions
 from assets.metrics.summary import TABLES, closing_table, coverage, measure, per_question
+from assets.ranking import Queries
 
 PARAMS = MetricsParams(cut_offs=[1, 10], bootstrap_samples=200)
 QUERIES = 40
@@ -17,22 +18,26 @@ ITEMS = 25
 def measured():
     """Forty queries with one answer each; the better method has it first more often."""
     draw = np.random.default_rng(0)
+    right = draw.integers(0, ITEMS, QUERIES)
+    texts = [f"query {n}" for n in range(QUERIES)]
     questions = Questions(
-        "search",
-        [f"query {n}" for n in range(QUERIES)],
-        [np.array([answer]) for answer in draw.integers(0, ITEMS, QUERIES)],
-        ["navigational", "descriptive"] * (QUERIES // 2),
-        draw.integers(0, 2, QUERIES),
+        task="search",
+        asked=Queries(texts, np.zeros((QUERIES, 1), np.float32)),
+        ids=texts,
+        relevant=[np.array([answer]) for answer in right],
+        items=[f"i{answer}" for answer in right],
+        kinds=["navigational", "descriptive"] * (QUERIES // 2),
+        slices=draw.integers(0, 2, QUERIES),
     )
     methods = []
-    for name, skill in (("retriever", 0.4), ("retriever_reranked", 0.6), ("dense", 0.8)):
+    skills = {"answers": 0.9, "retriever": 0.4, "retriever_reranked": 0.6, "dense": 0.8}
+    for name, skill in skills.items():
         ranked = np.array([draw.permutation(ITEMS)[:10] for _ in range(QUERIES)])
         for row, right in zip(ranked, questions.relevant, strict=True):
             row[row == right[0]] = row[0]
             row[0] = right[0] if draw.random() < skill else (right[0] + 1) % ITEMS
-        methods.append(Answers.untied(name, ranked, questions))
-    own = methods[0]
-    generated = Generated(own, own.gains, np.ones(QUERIES, int), 1.0, methods[1])
+        methods.append(Answered.untied(name, ranked, questions))
+    generated = Generated(methods[1].gains, np.ones(QUERIES, int), 1.0)
     report = {"items": ITEMS} | {name: [] for name in TABLES}
     measure(report, questions, methods, generated, PARAMS)
     return questions, methods, report
@@ -60,19 +65,25 @@ def test_slices_and_kinds_add_up_to_the_whole(measured):
     assert questions.slices.max() == 1
 
 
-def test_differences_are_paired_and_to_baselines_only(measured):
+def test_differences_are_paired_and_resample_items(measured):
     questions, methods, report = measured
     pairs = [(row["method"], row["baseline"]) for row in report["differences"]]
-    assert pairs == [("retriever", "dense"), ("retriever_reranked", "dense")]
+    assert pairs == [
+        ("answers", "retriever"),
+        ("answers", "retriever_reranked"),
+        ("answers", "dense"),
+        ("retriever", "dense"),
+        ("retriever_reranked", "dense"),
+    ]
     each = [m.gains.sum(axis=1) for m in methods]
-    expected = bootstrap(each[0] - each[2], seed=0, samples=200)
-    row = report["differences"][0]
+    expected = bootstrap(each[1] - each[3], seed=0, samples=200, groups=questions.items)
+    row = report["differences"][3]
     assert (row["difference"], row["low"], row["high"]) == pytest.approx(
         (expected.mean, expected.low, expected.high)
     )
     assert report["search.retriever.recall@10.minus_dense"] == row["difference"]
     assert report["search.retriever.recall@10.ratio_to_dense"] == pytest.approx(
-        each[0].mean() / each[2].mean()
+        each[1].mean() / each[3].mean()
     )
     assert len(questions.ids) == report["search.questions"]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-SEARCH = ["retriever", "retriever_reranked", "dense", "bm25", "popularity"]
-RECOMMENDATION = ["retriever", "item_knn", "popularity"]
+SEARCH = ["answers", "retriever", "retriever_reranked", "dense", "bm25", "popularity"]
+RECOMMENDATION = ["answers", "retriever", "item_knn", "popularity"]
 
 
 def test_every_method_answers_both_tasks_on_the_same_questions(project):
@@ -27,11 +27,27 @@ def test_every_method_answers_both_tasks_on_the_same_questions(project):
     asked = values.groupby(["task", "method"]).size()
     assert asked["search"].tolist() == [report["search.questions"]] * len(SEARCH)
     assert len(set(asked["recommendation"])) == 1
+    assert values.groupby(["task", "method"])["question"].nunique().equals(asked)
+    assert set(values["item"]) <= set(_item_ids(folder))
     assert {file.name for file in folder.glob("*.png")} == {
         "table.png",
         "slices.png",
         "kinds.png",
     }
+
+
+def _item_ids(folder):
+    return pd.read_parquet(folder.parent / "interactions" / "items.parquet")["item_id"]
+
+
+def test_no_user_can_be_read_from_the_values_per_question(project):
+    folder = project.make("metrics")
+    users = set(pd.read_parquet(folder.parent / "interactions" / "interactions.parquet")["user_id"])
+    values = pd.read_parquet(folder / "per_query.parquet")
+    asked = values[values["task"] == "recommendation"]
+    assert asked["question"].str.fullmatch("[0-9a-f]{64}").all()
+    columns = asked.drop(columns=["item"]).select_dtypes(exclude="number")
+    assert not any(set(columns[name].dropna()) & users for name in columns)
 
 
 def test_what_cannot_be_measured_is_skipped_with_a_line(project, run_in, tmp_path):

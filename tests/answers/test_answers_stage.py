@@ -1,0 +1,195 @@
+"""What a user gets, on about 300 real items."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets.answers.artifact import Answers
+from assets.answers.fusion import Mixture
+from assets.files import read_json, write_json
+from assets.interactions.artifact import Interactions
+from assets.ranking import Histories
+from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.stage import UserError
+
+
+@pytest.fixture(scope="module")
+def data(project) -> Path:
+    return project.make("answers").parent
+
+
+@pytest.fixture(scope="module")
+def answers(data) -> Answers:
+    return Answers.load(data, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def joined(answers) -> Answers:
+    """Answers in which every part has a say, whatever validation said."""
+    return replace(
+        answers,
+        mixtures={
+            "search": Mixture("z_score", {"dense": 0.5, "bm25": 1.0, "retriever": 0.25}),
+            "recommendation": Mixture("reciprocal_rank", {"retriever": 1.0, "item_knn": 1.0}),
+        },
+    )
+
+
+def _copied(data: Path, folder: Path) -> Path:
+    shutil.copytree(data, folder / "data", ignore=shutil.ignore_patterns("cache", "logs"))
+    return folder / "data"
+
+
+def test_a_search_answers_with_items_of_the_catalogue_and_their_sids(data, answers, joined):
+    ids = SemanticIds.load(data / "semantic_ids")
+    sid_of = dict(zip(ids.item_ids, map(sid_text, ids.codes), strict=True))
+    for by in (None, *answers.names("search")):
+        found = joined.search("Space  opera with ROBOTS", k=10, by=by)
+        assert len({result.item_id for result in found}) == len(found) <= 10
+        assert all(sid_of[result.item_id] == result.sid and result.title for result in found)
+        scores = [result.score for result in found]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_every_part_can_be_asked_alone(answers):
+    assert answers.names("search") == [
+        "retriever", "retriever_reranked", "dense", "bm25", "popularity",
+    ]  # fmt: skip
+    assert answers.names("recommendation") == ["retriever", "item_knn", "popularity"]
+    title = str(answers.parts.catalogue.titles[0])
+    assert answers.search(title, k=3, by="bm25") != answers.search(title, k=3, by="popularity")
+
+
+def test_what_the_stage_chose_is_what_answers_and_its_report_says_so(data, answers):
+    report = read_json(data / "answers" / "report.json")
+    for task in ("search", "recommendation"):
+        weights = {r["part"]: r["weight"] for r in report["parts"] if r["task"] == task}
+        chosen = {part: weight for part, weight in weights.items() if weight}
+        assert answers.mixtures[task].weights == chosen
+        best = max(r["recall@10"] for r in report["parts"] if r["task"] == task)
+        assert report[f"{task}.recall@10"] >= best
+    assert [sentence.split(":")[0] for sentence in report["sentences"]] == [
+        "search",
+        "recommendation",
+    ]
+
+
+def test_a_recommendation_never_holds_what_is_in_the_history(joined):
+    item_ids = joined.parts.catalogue.item_ids.tolist()
+    for by in (None, *joined.names("recommendation")):
+        found = joined.recommend(item_ids[::2], k=len(item_ids), by=by)
+        assert not {result.item_id for result in found} & set(item_ids[::2])
+        assert len(found) > 100
+    assert len(joined.recommend([], k=5)) == 5
+
+
+def test_many_questions_at_once_are_answered_as_one_by_one(joined):
+    queries = ["old western", "animated children film", "space robots", "old western"]
+    items = joined.parts.catalogue.item_ids.tolist()
+    histories = [items[:3], [], items[5:40], items[:-20]]
+    for by in (None, "retriever"):
+        _same(joined.search_many(queries, 15, by), [joined.search(q, 15, by) for q in queries])
+        _same(
+            joined.recommend_many(histories, 7, by),
+            [joined.recommend(history, 7, by) for history in histories],
+        )
+
+
+def _same(many, single) -> None:
+    """Equal but for rounding: neighbours whose scores differ by less may change places."""
+    for row, alone in zip(many, single, strict=True):
+        scores = {result.item_id: result.score for result in alone}
+        assert [result.score for result in row] == pytest.approx(
+            [result.score for result in alone], abs=1e-3
+        )
+        last = alone[-1].score
+        assert all(
+            scores.get(result.item_id, last) == pytest.approx(result.score, abs=1e-3)
+            for result in row
+        )
+
+
+def test_more_is_answered_where_more_is_asked(joined):
+    few = [result.item_id for result in joined.search("comedy", k=10)]
+    many = [result.item_id for result in joined.search("comedy", k=60)]
+    assert many[:10] == few
+    assert len(joined.search("comedy", k=250)) == 250
+
+
+def test_ranks_are_rows_in_the_order_of_item_ids(joined):
+    history = joined.parts.catalogue.by_popularity[:5]
+    ids = joined.parts.catalogue.item_ids
+    rows = joined.rank(Histories([history]), 8).rows[0]
+    shown = [result.item_id for result in joined.recommend(ids[history].tolist(), 8)]
+    assert ids[rows].tolist() == shown
+    assert sorted(ids) == ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda a: a.search("   "), "the query is empty"),
+        (lambda a: a.search("x", by="nobody"), "no part `nobody`: there are retriever, "),
+        (lambda a: a.recommend(["nobody"]), "unknown item `nobody`"),
+        (lambda a: a.recommend([], by="bm25"), "no part `bm25`"),
+        (lambda a: a.history("nobody"), "user nobody has no interactions"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(answers, ask, said):
+    with pytest.raises(UserError, match=said):
+        ask(answers)
+
+
+def test_histories_are_kept_whole_and_only_where_that_was_asked_for(data, answers, tmp_path):
+    expected = Interactions.load(data / "interactions").histories()
+    assert answers.histories == expected.to_dict()
+    (_copied(data, tmp_path) / "answers" / "histories.parquet").unlink()
+    without = Answers.load(tmp_path / "data", device="cpu")
+    with pytest.raises(UserError, match="no histories of users are kept"):
+        without.history(next(iter(answers.histories)))
+
+
+def test_assets_that_speak_of_other_items_are_refused(data, tmp_path):
+    copied = _copied(data, tmp_path)
+    ids = SemanticIds.load(copied / "semantic_ids")
+    fewer = {name: getattr(ids, name)[1:] for name in ("item_ids", "codes", "raw_codes",
+             "moved_level", "distances")}  # fmt: skip
+    replace(ids, **fewer).save(copied / "semantic_ids")
+    with pytest.raises(UserError, match="semantic_ids holds other items"):
+        Answers.load(copied)
+
+
+def test_ids_that_only_add_items_are_answered_by_an_older_generator(data, tmp_path):
+    """What `extends` promises: the model writes the new items' IDs too, if no code is new."""
+    copied = _copied(data, tmp_path)
+    ids = SemanticIds.load(copied / "semantic_ids")
+    moved = ids.codes.copy()
+    moved[[0, 1]] = moved[[1, 0]]
+    later = replace(ids, codes=moved)
+    later.save(copied / "semantic_ids")
+    with pytest.raises(UserError, match="trained on SID version"):
+        Answers.load(copied)
+    replace(later, extends=ids.version).save(copied / "semantic_ids")
+    assert Answers.load(copied, device="cpu").search("comedy", k=3)
+
+
+def test_a_beam_width_is_no_business_of_training(data, run_in, tmp_path):
+    """`answers.beams` changes what answers, with the model that there is."""
+    copied = _copied(data, tmp_path)
+    manifest = copied / "answers" / "manifest.json"
+    write_json(
+        manifest,
+        read_json(manifest) | {"settings": {**read_json(manifest)["settings"], "beams": 3}},
+    )
+    narrow = Answers.load(copied, device="cpu")
+    assert len(narrow.search("comedy", k=3, by="retriever")) == 3
+    assert narrow.parts.settings.beams == 3
+    assert np.array_equal(
+        narrow.parts.generator.model.guide.detach().numpy(),
+        Answers.load(data, device="cpu").parts.generator.model.guide.detach().numpy(),
+    )

@@ -1,0 +1,136 @@
+"""Joining rankings beside a slow, literal way to do it; and choosing who answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assets.answers.choosing import choose
+from assets.answers.fusion import Mixture, Pool
+from assets.ranking import Ranked
+
+ITEMS = 8
+
+
+@st.composite
+def ranked_lists(draw, questions=2):
+    """Lists of distinct items with falling scores, some shorter than others."""
+    lists = {}
+    for name in draw(st.sampled_from([("a",), ("a", "b"), ("a", "b", "c")])):
+        depth = draw(st.integers(1, 6))
+        rows = np.full((questions, depth), -1, dtype=np.int64)
+        scores = np.full((questions, depth), -np.inf, dtype=np.float32)
+        for question in range(questions):
+            found = draw(st.permutations(range(ITEMS)))[: draw(st.integers(0, depth))]
+            values = draw(st.lists(st.integers(-5, 5), min_size=len(found), max_size=len(found)))
+            rows[question, : len(found)] = found
+            scores[question, : len(found)] = sorted(values, reverse=True)
+        lists[name] = Ranked(rows, scores)
+    return lists
+
+
+def _literal(lists, mixture, depth, question):
+    """The fused score of every listed item, as the docstring says it."""
+    total = {}
+    listed = sorted({int(r) for ranked in lists.values() for r in ranked.rows[question] if r >= 0})
+    for item in listed:
+        score = 0.0
+        for name, weight in mixture.weights.items():
+            rows = lists[name].rows[question].tolist()
+            values = [float(s) for s in lists[name].scores[question] if np.isfinite(s)]
+            if mixture.fusion == "reciprocal_rank":
+                score += weight / (61 + rows.index(item)) if item in rows else 0.0
+                continue
+            top = values[:depth]
+            spread = float(np.std(top)) if top else 0.0
+            if spread == 0:
+                continue
+            z = [(value - float(np.mean(top))) / spread for value in values]
+            own = z[rows.index(item)] if item in rows else -np.inf
+            score += weight * max(own, min(z[: len(top)]))
+        total[item] = score
+    return total
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    ranked_lists(),
+    st.sampled_from(["z_score", "reciprocal_rank"]),
+    st.lists(st.sampled_from([0.25, 0.5, 1.0, 2.0]), min_size=3, max_size=3),
+    st.integers(1, 6),
+    st.permutations(range(ITEMS)),
+)
+def test_a_mixture_ranks_as_its_formula_says(lists, fusion, weights, depth, ties):
+    mixture = Mixture(fusion, dict(zip(lists, weights, strict=False)))
+    found = Pool.of(lists, fusion, depth, ITEMS).rank(mixture, ITEMS, np.array(ties))
+    for question in range(2):
+        truth = _literal(lists, mixture, depth, question)
+        rows = found.rows[question]
+        shown = rows[rows >= 0].tolist()
+        assert sorted(shown) == sorted(truth)
+        assert found.scores[question][: len(shown)] == pytest.approx(
+            [truth[row] for row in shown], abs=1e-5
+        )
+        assert (np.diff(found.scores[question][: len(shown)]) <= 1e-6).all()
+
+
+def test_equals_come_as_the_heaviest_part_has_them_then_in_the_order_of_ties():
+    one = Ranked(np.array([[4, 2]]), np.array([[1.0, 1.0]], np.float32))
+    other = Ranked(np.array([[0, 1]]), np.array([[3.0, 3.0]], np.float32))
+    pool = Pool.of({"one": one, "other": other}, "z_score", 10, ITEMS)
+    ranked = pool.rank(Mixture("z_score", {"one": 2.0, "other": 1.0}), 4, np.arange(ITEMS)[::-1])
+    assert ranked.rows.tolist() == [[4, 2, 1, 0]]
+
+
+def _world(skills, questions=800, seed=0):
+    """Rankings in which each part has the right answer first with its own chance."""
+    draw = np.random.default_rng(seed)
+    right = draw.integers(0, 100, questions)
+    lists = {}
+    for name, skill in skills.items():
+        rows = np.array([draw.permutation(100)[:30] for _ in range(questions)])
+        knows = draw.random(questions) < skill
+        for row, answer, known in zip(rows, right, knows, strict=True):
+            row[row == answer] = row[0]
+            row[0] = answer if known else (answer + 1) % 100
+        scores = np.tile(np.linspace(1, 0, 30, dtype=np.float32), (questions, 1))
+        scores[:, 0] += 3 * knows  # a part that knows is sure of it
+        lists[name] = Ranked(rows, scores)
+    return lists, [np.array([answer]) for answer in right]
+
+
+def _choose(lists, relevant):
+    return choose(
+        lists,
+        relevant,
+        fusions=["z_score", "reciprocal_rank"],
+        weights=[0.0, 0.5, 1.0, 2.0],
+        depth=30,
+        ties=np.arange(100),
+    )
+
+
+def test_parts_that_know_different_things_answer_together():
+    lists, relevant = _world({"a": 0.5, "b": 0.5})
+    choice = _choose(lists, relevant)
+    assert set(choice.mixture.weights) == {"a", "b"}
+    assert choice.recall > max(choice.parts.values()) + 0.1
+    assert choice.gain > choice.error > 0
+    assert all(lost > 0 for lost in choice.without.values())
+
+
+def test_a_part_that_adds_only_noise_does_not_answer():
+    lists, relevant = _world({"good": 0.9, "noise": 0.0})
+    choice = _choose(lists, relevant)
+    assert list(choice.mixture.weights) == ["good"]
+    assert choice.recall == choice.parts["good"]
+    assert (choice.gain, choice.without) == (0, {})
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 100), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
+def test_the_choice_is_never_below_the_best_part(seed, one, other):
+    choice = _choose(*_world({"a": one, "b": other, "c": 0.05}, questions=150, seed=seed))
+    assert choice.recall >= max(choice.parts.values())

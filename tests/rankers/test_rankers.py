@@ -1,0 +1,179 @@
+"""Every ranker beside a slow, obvious way to the same ranking."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assets.rankers.bm25 import BM25
+from assets.rankers.dense import Dense
+from assets.rankers.item_knn import ItemKNN
+from assets.rankers.popularity import Popularity
+from assets.ranking import Histories, Queries, Ranked, best
+
+TITLES = [
+    "Blade Runner (1982). Sci-Fi, Thriller",
+    "Bambi (1942). Animation, Children",
+    "The Running Man (1987). Action, Sci-Fi",
+    "Alien (1979). Horror, Sci-Fi",
+]
+
+
+@st.composite
+def logs(draw):
+    """A small log of (user, item), repeats included, and histories to predict from."""
+    users, items = draw(st.integers(1, 6)), draw(st.integers(1, 7))
+    pair = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1))
+    log = draw(st.lists(pair, min_size=1, max_size=30))
+    histories = draw(
+        st.lists(st.lists(st.integers(0, items - 1), max_size=6), min_size=1, max_size=3)
+    )
+    return items, log, [np.array(history, dtype=np.int64) for history in histories]
+
+
+def _cosine(log, one, other):
+    fans = {item: {u for u, i in log if i == item} for item in (one, other)}
+    if one == other or not fans[one] or not fans[other]:
+        return 0.0
+    return len(fans[one] & fans[other]) / np.sqrt(len(fans[one]) * len(fans[other]))
+
+
+def _is_ranking_of(ranked: Ranked, scores: np.ndarray, excluded, ties) -> None:
+    """Assert that rows come by score, equals in the order of ties, without what is excluded."""
+    place = {int(row): at for at, row in enumerate(ties)}
+    for rows, values, truth, gone in zip(ranked.rows, ranked.scores, scores, excluded, strict=True):
+        left = [row for row in range(len(truth)) if row not in gone and np.isfinite(truth[row])]
+        expected = sorted(left, key=lambda row: (-truth[row], place[row]))[: len(rows)]
+        assert rows.tolist() == expected + [-1] * (len(rows) - len(expected))
+        assert values[: len(expected)] == pytest.approx(truth[expected], abs=1e-4)
+        assert np.isneginf(values[len(expected) :]).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    logs(), st.integers(1, 4), st.sampled_from([0.5, 0.8, 1.0]), st.sampled_from([None, 1, 2, 5])
+)
+def test_item_knn_equals_a_naive_loop(case, last, decay, neighbours):
+    items, log, histories = case
+    users, rows = np.array(log).T
+    ties = np.arange(items)
+    knn = ItemKNN.fit(users, rows, ties, history=last, decay=decay, neighbours=neighbours, chunk=3)
+    expected = np.zeros((len(histories), items))
+    for user, history in enumerate(histories):
+        for age, item in enumerate(history[-last:][::-1].tolist()):
+            near = [(_cosine(log, item, other), other) for other in range(items)]
+            near = sorted(near, key=lambda pair: (-np.float32(pair[0]).round(5), pair[1]))
+            for cosine, other in near[:neighbours]:
+                expected[user, other] += decay**age * cosine
+    assert knn.scores(histories) == pytest.approx(expected, abs=1e-4)
+    found = knn.rank(Histories(histories), 4)
+    _is_ranking_of(found, knn.scores(histories), histories, ties)
+
+
+@given(
+    st.lists(st.lists(st.integers(-2, 2), min_size=5, max_size=5), min_size=1, max_size=4),
+    st.integers(1, 8),
+    st.sets(st.integers(0, 4)),
+    st.permutations(range(5)),
+)
+def test_the_best_come_by_score_then_in_the_order_of_ties(rows, depth, forbidden, ties):
+    scores = np.array(rows, dtype=np.float32)
+    scores[:, sorted(forbidden)] = -np.inf
+    found = best(scores, depth, np.array(ties))
+    _is_ranking_of(found, scores, [forbidden] * len(rows), ties)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), unique=True), min_size=1, max_size=4))
+def test_popularity_recommends_the_most_popular_and_never_the_history(histories):
+    counts = np.array([0, 9, 7, 5, 9, 5, 2, 1, 0, 5])
+    ties = np.argsort(-counts, kind="stable")
+    seen = [np.array(history, dtype=np.int64) for history in histories]
+    found = Popularity(counts, ties).rank(Histories(seen), 4)
+    _is_ranking_of(found, np.repeat(counts[None], len(seen), 0).astype(float), histories, ties)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000), st.integers(1, 8))
+def test_dense_ranks_by_inner_product_and_reorders_what_others_found(seed, depth):
+    draw = np.random.default_rng(seed)
+    vectors = draw.normal(size=(6, 4)).astype(np.float32)
+    asked = Queries(["a", "b"], draw.normal(size=(2, 4)).astype(np.float32))
+    dense, truth = Dense(vectors, np.arange(6)), asked.vectors @ vectors.T
+    _is_ranking_of(dense.rank(asked, depth), truth, [[], []], range(6))
+    others = Ranked(np.array([[4, 1, -1], [0, 5, 2]]), np.zeros((2, 3), np.float32))
+    gone = [[0, 2, 3, 5], [1, 3, 4]]
+    _is_ranking_of(dense.reorder(asked, others), truth, gone, range(6))
+
+
+def _queries(texts):
+    return Queries(texts, np.zeros((len(texts), 1), np.float32))
+
+
+@pytest.mark.parametrize("stopwords", ["none", "english"])
+def test_bm25_finds_an_obvious_title_and_nothing_where_no_word_is_shared(stopwords, tmp_path):
+    ties = np.array([3, 2, 1, 0])
+    fitted = BM25.fit(TITLES, ties, k1=0.9, b=0.4, stopwords=stopwords)
+    asked = _queries(["alien horror", "bambi", "the running man", "sci", "zzz", ""])
+    found = fitted.rank(asked, 3)
+    assert found.rows[:3, 0].tolist() == [3, 1, 2]
+    assert (found.rows[3] >= 0).all()
+    assert (found.rows[4:] == -1).all()
+    fitted.save(tmp_path)
+    again = BM25.load(tmp_path, ties).rank(asked, 3)
+    assert (again.rows == found.rows).all()
+    assert (again.scores == found.scores).all()
+
+
+WORDS = st.lists(st.sampled_from(["red", "blue", "car", "boat", "sky"]), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(WORDS, min_size=1, max_size=5), st.lists(WORDS, min_size=1, max_size=3))
+def test_bm25_equals_the_formula_in_plain_loops(documents, queries):
+    k1, b = 0.9, 0.4
+    mean = sum(map(len, documents)) / len(documents)
+    truth = np.full((len(queries), len(documents)), -np.inf)
+    for at, query in enumerate(queries):
+        for row, document in enumerate(documents):
+            score = 0.0
+            for word in query:
+                holds = sum(word in other for other in documents)
+                times = document.count(word)
+                rarity = np.log(1 + (len(documents) - holds + 0.5) / (holds + 0.5))
+                long = 1 - b + b * len(document) / mean
+                score += rarity * times / (times + k1 * long)
+            if score > 0:
+                truth[at, row] = np.float32(score)
+    ties = np.arange(len(documents))
+    fitted = BM25.fit([" ".join(d) for d in documents], ties, k1=k1, b=b, stopwords="none")
+    found = fitted.rank(_queries([" ".join(query) for query in queries]), 3)
+    for rows, values, scores in zip(found.rows, found.scores, truth, strict=True):
+        expected = np.sort(scores[np.isfinite(scores)])[::-1][:3]
+        there = rows >= 0
+        assert values[there] == pytest.approx(expected, abs=1e-4)
+        assert values[there] == pytest.approx(scores[rows[there]], abs=1e-4)
+
+
+def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
+    """Loaded rankers answer, and nobody who was in the history comes out."""
+    from assets.embeddings.artifact import Embeddings
+    from assets.interactions.artifact import Interactions
+    from assets.interactions.catalogue import Catalogue
+    from assets.rankers.artifact import Rankers
+
+    folder = project.make("rankers")
+    catalogue = Catalogue.of(Interactions.load(folder.parent / "interactions"))
+    embeddings = Embeddings.load(folder.parent / "embeddings")
+    rankers = Rankers.load(folder, catalogue, embeddings)
+    assert list(rankers.search) == ["dense", "bm25", "popularity"]
+    assert list(rankers.recommendation) == ["item_knn", "popularity"]
+    history = catalogue.by_popularity[:20]
+    for ranker in rankers.recommendation.values():
+        rows = ranker.rank(Histories([history]), 50).rows[0]
+        assert len(set(rows.tolist())) == 50
+        assert not set(rows.tolist()) & set(history.tolist())
+    own = Queries([str(catalogue.documents[5])], embeddings.text[5:6])
+    assert rankers.dense.rank(own, 1).rows[0, 0] == 5
+    assert rankers.bm25.rank(own, 1).rows[0, 0] == 5
