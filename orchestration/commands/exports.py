@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -102,23 +101,22 @@ def export_recommendations(release: Release, folder: Path, k: int) -> list[Path]
     Raises:
         UserError: The release cannot recommend.
     """
-    from orchestration.releases.answering import load_retriever
+    from orchestration.releases.answering import load_answers
 
-    users = Interactions.load(release.folder / "interactions")
-    taken = users.interactions("train", "validation", "test")
-    if taken.empty:
+    answers = load_answers(release.folder, searches=False)
+    if not answers.histories:
         raise UserError(
-            f"{release.name} holds no interactions, so there is nobody to recommend to."
+            f"{release.name} keeps no histories of users, so there is nobody to recommend to: they "
+            "are kept where there are interactions and `answers.user_histories` is true."
         )
-    retriever = load_retriever(release.folder, searches=False)
-    names, histories = _histories(taken)
+    names, histories = list(answers.histories), list(answers.histories.values())
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "recommendations.parquet"
     starts = range(0, len(names), USERS_AT_ONCE)
     with _whole(file) as partial, pq.ParquetWriter(partial, RECOMMENDATIONS) as writer:
         for start in progress(starts, f"recommending to {len(names):,} users, in {USERS_AT_ONCE}s"):
             some = slice(start, start + USERS_AT_ONCE)
-            found = retriever.recommend_many(histories[some], k)
+            found = answers.recommend_many(histories[some], k)
             rows = [
                 (name, rank, one.item_id, one.title, one.sid, one.score)
                 for name, results in zip(names[some], found, strict=True)
@@ -196,14 +194,6 @@ def _ids_table(release: Release) -> pa.Table:
     moved = ids.moved_level
     columns["moved_level"] = pa.array(moved + 1, pa.int32(), mask=moved < 0)
     return pa.table(columns)
-
-
-def _histories(taken: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Split interactions, ordered by user and position, into one history per user."""
-    users = taken["user_id"].to_numpy()
-    starts = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])
-    parts = np.split(taken["item_id"].to_numpy(), starts[1:])
-    return users[starts].tolist(), [part.tolist() for part in parts]
 
 
 def _write_pairs(file: Path, anchors: pd.Series[str], positives: pd.Series[str]) -> None:

@@ -20,6 +20,10 @@ from orchestration.commands.terminal import console, print_json, print_table
 
 PANEL = "Use the release"
 Count = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of items.")]
+By = Annotated[
+    str | None,
+    typer.Option(help="One part alone, such as dense, bm25, retriever, item_knn.", metavar="PART"),
+]
 commands = typer.Typer()
 
 
@@ -29,9 +33,7 @@ def search(
         str | None, typer.Argument(help="Without one, a prompt that stays open.")
     ] = None,
     k: Count = 10,
-    no_rerank: Annotated[
-        bool, typer.Option("--no-rerank", help="The beam's own order, not the encoder's.")
-    ] = False,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Find items for a query, in the current release.
@@ -39,17 +41,16 @@ def search(
     From a pipe, each line of input is a query and, with --json, each line of output its answer.
     """
     from assets.stage import UserError
-    from orchestration.releases import answering as answers
+    from orchestration.releases import answering
 
-    release = answers.current_release(project_root())
-    rerank = False if no_rerank else None
+    release = answering.current_release(project_root())
     if query is not None and not query.strip():
         raise UserError("the query is empty: type a few words.")
     with console(sys.stderr).status(f"loading {release.name}"):
-        retriever = answers.load_retriever(release.folder, searches=True)
+        answers = answering.load_answers(release.folder, searches=True)
     for text in [query] if query is not None else _typed(release.name):
         started = time.perf_counter()
-        rows = answers.search(retriever, text, k, rerank)
+        rows = answering.rows_of(answers.search(text, k, by))
         took = time.perf_counter() - started
         if as_json:
             print_json(rows if query is not None else {"query": text, "results": rows})
@@ -65,22 +66,24 @@ def recommend(
         str | None, typer.Option(help="Item ids with commas between, the oldest first.")
     ] = None,
     k: Count = 10,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend what comes next, after a user's history or after some items."""
     if (user is None) == (items is None):
         raise typer.BadParameter("give either --user ID or --items ID,ID")
-    from orchestration.releases import answering as answers
+    from assets.stage import UserError
+    from orchestration.releases import answering
 
-    release = answers.current_release(project_root())
-    if user is not None:
-        history = answers.history_of(release, user)
-    else:
-        history = [name.strip() for name in (items or "").split(",") if name.strip()]
+    release = answering.current_release(project_root())
+    named = [name.strip() for name in (items or "").split(",") if name.strip()]
+    if user is None and not named:
+        raise UserError("no items given: `--items 1,260` takes item ids, the oldest first.")
     with console(sys.stderr).status(f"loading {release.name}"):
-        retriever = answers.load_retriever(release.folder, searches=False)
+        answers = answering.load_answers(release.folder, searches=False)
+    history = named if user is None else answering.history_of(answers, user)
     started = time.perf_counter()
-    rows = answers.recommend(retriever, history, k)
+    rows = answering.rows_of(answers.recommend(history, k, by))
     took = time.perf_counter() - started
     if as_json:
         print_json(rows)
@@ -92,9 +95,9 @@ def recommend(
 @commands.command(rich_help_panel=PANEL)
 def show(item: Annotated[str, typer.Argument(help="An item id.")], as_json: AsJson = False) -> None:
     """Show an item's Semantic ID and the items that share each prefix of it."""
-    from orchestration.releases import answering as answers
+    from orchestration.releases import answering
 
-    found = answers.show(answers.current_release(project_root()), item)
+    found = answering.show(answering.current_release(project_root()), item)
     if as_json:
         print_json(found)
         return

@@ -1,6 +1,6 @@
 """What the current release answers: searches, recommendations, and what an item's ID is.
 
-Only :func:`load_retriever` loads the model; :class:`Catalogue` reads tables alone.
+Only :func:`load_answers` loads models; :class:`Catalogue` reads tables alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from assets.stage import UserError
 from orchestration.releases.store import Release, current
 
 if TYPE_CHECKING:
-    from assets.retriever.artifact import Retriever
+    from assets.answers.artifact import Answers
 
 SEPARATORS = re.compile(r"\s*[|>;,/]\s*")  # between the categories of one item
 EXAMPLES = 5
@@ -46,8 +46,8 @@ def current_release(root: Path) -> Release:
     return release
 
 
-def load_retriever(folder: Path, *, searches: bool) -> Retriever:
-    """Load the retriever of a release; nothing is fetched from anywhere.
+def load_answers(folder: Path, *, searches: bool) -> Answers:
+    """Load what answers in a release; nothing is fetched from anywhere.
 
     Args:
         folder: The release's folder.
@@ -55,52 +55,30 @@ def load_retriever(folder: Path, *, searches: bool) -> Retriever:
             as the next.
 
     Raises:
-        UserError: The release is incomplete, or its retriever has not learnt to search.
+        UserError: The release is incomplete.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # One question is too little work to share: 60 ms alone, but seconds where threads wait for each
     # other on busy cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from assets.retriever.artifact import Retriever
+    from assets.answers.artifact import Answers
 
-    retriever = Retriever.load(folder)
-    if searches:
-        retriever.search("first words", 1, rerank=True)
-    return retriever
-
-
-def search(retriever: Retriever, query: str, k: int, rerank: bool | None) -> list[dict[str, Any]]:
-    """Return the k best items for a query, best first.
-
-    Raises:
-        UserError: The query is empty.
-    """
-    if not query.strip():
-        raise UserError("the query is empty: type a few words.")
-    return rows_of(retriever.search(query, k, rerank=rerank))
+    answers = Answers.load(folder)
+    if searches and "search" in answers.tasks:
+        answers.search("first words", 1)
+    return answers
 
 
-def recommend(retriever: Retriever, history: Sequence[str], k: int) -> list[dict[str, Any]]:
-    """Return the k items that come next after a history, best first.
-
-    Raises:
-        UserError: The history is empty or names an unknown item.
-    """
-    if not history:
-        raise UserError("no items given: `--items 1,260` takes item ids, the oldest first.")
-    return rows_of(retriever.recommend(list(history), k))
-
-
-def history_of(release: Release, user: str) -> list[str]:
+def history_of(answers: Answers, user: str) -> list[str]:
     """Return all items of a user in a release, the oldest first.
 
     Raises:
         UnknownError: The user has none.
+        UserError: The release keeps no histories.
     """
-    history = Interactions.load(release.folder / "interactions").history(user)
-    if not history:
-        raise UnknownError(f"user {user} has no interactions in {release.name}.")
-    return history
+    if answers.histories is not None and user not in answers.histories:
+        raise UnknownError(f"user {user} has no interactions in this release.")
+    return answers.history(user)
 
 
 def show(release: Release, item: str) -> dict[str, Any]:

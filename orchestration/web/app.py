@@ -102,8 +102,8 @@ def build_app(serving: Serving, every: float = 1.0) -> FastAPI:
         return Health(
             status="ok",
             release=loaded.release.name,
-            tasks=list(loaded.retriever.tasks),
-            items=len(loaded.retriever.item_ids),
+            tasks=list(loaded.answers.tasks),
+            items=len(loaded.answers.parts.catalogue.item_ids),
             questions=batcher.questions,
             batches=batcher.batches,
         )
@@ -118,26 +118,26 @@ def build_app(serving: Serving, every: float = 1.0) -> FastAPI:
 
 async def _searched(serving: Serving, question: SearchQuestion) -> Answer:
     loaded = serving.loaded
-    _require_learnt(loaded.retriever.tasks, "search")
-    rows = await serving.search(loaded, question.query, question.k, question.rerank)
+    _require_learnt(loaded.answers.tasks, "search")
+    rows = await serving.search(loaded, question.query, question.k, question.by)
     return Answer.model_validate({"release": loaded.release.name, "results": rows})
 
 
 async def _recommended(serving: Serving, question: RecommendQuestion) -> Answer:
     loaded = serving.loaded
-    _require_learnt(loaded.retriever.tasks, "recommend")
+    _require_learnt(loaded.answers.tasks, "recommendation")
     if question.user is not None:
-        history = await asyncio.to_thread(history_of, loaded.release, question.user)
+        history = history_of(loaded.answers, question.user)
     else:
         history = question.items or []
         loaded.catalogue.require(history)
-    rows = await serving.recommend(loaded, history, question.k)
+    rows = await serving.recommend(loaded, history, question.k, question.by)
     return Answer.model_validate({"release": loaded.release.name, "results": rows})
 
 
 def _require_learnt(tasks: tuple[str, ...], task: str) -> None:
     if task not in tasks:
-        raise UserError(f"this release has not learnt to {task}: its data held nothing to learn.")
+        raise UserError(f"this release knows no {task}: its data held nothing to learn it from.")
 
 
 def _add_problems(app: FastAPI) -> None:

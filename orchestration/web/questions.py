@@ -25,6 +25,11 @@ class Question(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     k: Count = 10
+    by: Annotated[str, Field(max_length=40)] | None = Field(
+        None,
+        description="One part alone, such as `dense`, `bm25`, `retriever` or `item_knn`; default: "
+        "all that answer, joined.",
+    )
 
 
 class SearchQuestion(Question):
@@ -32,11 +37,6 @@ class SearchQuestion(Question):
 
     query: Annotated[str, AfterValidator(_not_blank)] = Field(
         max_length=1000, description="A few words."
-    )
-    rerank: bool | None = Field(
-        None,
-        description="Whether to order the beam's items by the encoder's similarity; default: as "
-        "the release was made.",
     )
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.stage import UserError
-from orchestration.releases.answering import Catalogue, current_release, load_retriever, rows_of
+from orchestration.releases.answering import Catalogue, current_release, load_answers, rows_of
 from orchestration.releases.store import Release, current
 from orchestration.web.batching import Batcher
 
 if TYPE_CHECKING:
-    from assets.retriever.artifact import Retriever
+    from assets.answers.artifact import Answers
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Loaded:
 
     release: Release
     catalogue: Catalogue
-    retriever: Retriever
+    answers: Answers
 
     @classmethod
     def of(cls, release: Release) -> Loaded:
@@ -34,10 +34,10 @@ class Loaded:
         Raises:
             UserError: It is incomplete.
         """
-        retriever = load_retriever(release.folder, searches=False)
-        if "search" in retriever.tasks:
-            retriever.search("first words", 1, rerank=True)
-        return cls(release, Catalogue.load(release), retriever)
+        answers = load_answers(release.folder, searches=True)
+        if answers.histories is None:  # read now: the folder may be gone when somebody asks
+            _say(f"{release.name} keeps no histories of users: they come with each question")
+        return cls(release, Catalogue.load(release), answers)
 
 
 class Serving:
@@ -76,24 +76,28 @@ class Serving:
                 _say(f"{self.loaded.release.name} still answers: {error}")
 
     async def search(
-        self, loaded: Loaded, query: str, k: int, rerank: bool | None
+        self, loaded: Loaded, query: str, k: int, by: str | None
     ) -> list[dict[str, Any]]:
         """Return the k best items for a query, best first."""
-        retriever = loaded.retriever
-        width = max(retriever.beams, k)
-        answer_all = partial(retriever.search_many, k=width, rerank=rerank)
-        results = await self.batcher.ask((loaded, "search", width, rerank), answer_all, query)
+        width = _width(k)
+        answer_all = partial(loaded.answers.search_many, k=width, by=by)
+        results = await self.batcher.ask((loaded, "search", width, by), answer_all, query)
         return rows_of(results[:k])
 
     async def recommend(
-        self, loaded: Loaded, history: Sequence[str], k: int
+        self, loaded: Loaded, history: Sequence[str], k: int, by: str | None
     ) -> list[dict[str, Any]]:
         """Return the k items that come next after a history, best first."""
-        retriever = loaded.retriever
-        width = max(retriever.beams, k)
-        answer_all = partial(retriever.recommend_many, k=width)
-        results = await self.batcher.ask((loaded, "recommend", width), answer_all, list(history))
+        width = _width(k)
+        answer_all = partial(loaded.answers.recommend_many, k=width, by=by)
+        key = (loaded, "recommendation", width, by)
+        results = await self.batcher.ask(key, answer_all, list(history))
         return rows_of(results[:k])
+
+
+def _width(k: int) -> int:
+    """Round up what is asked for, so that most questions can be answered together."""
+    return next(width for width in (10, 60, 200, 1000) if k <= width)
 
 
 def _say(text: str) -> None:
