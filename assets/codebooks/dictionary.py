@@ -24,12 +24,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from assets.codebooks.kmeans import cluster, sample
 from assets.codebooks.quantizer import Beside, Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
+from assets.exact import products, rounded
 from assets.stage import UserError
 
 if TYPE_CHECKING:
     from assets.codebooks.params import CodebooksParams
 
-BLOCK = 8192  # rows whose products with all atoms are held at a time
+BLOCK = 4096  # rows whose products with all atoms are held at a time
 
 
 class DictionaryParams(BaseModel):
@@ -136,15 +137,16 @@ def _pursue(vectors: Vectors, atoms: Vectors, levels: int) -> tuple[Codes, Vecto
 
     Residuals are never built: r · d = x · d − Σ a_m d_m · d.
     """
-    products = atoms @ atoms.T
+    overlaps = products(atoms, atoms)
+    columns = rounded(atoms).T
     codes = np.empty((len(vectors), levels), np.int32)
     strengths = np.empty((len(vectors), levels), np.float32)
     for start in range(0, len(vectors), BLOCK):
         rows = slice(start, start + BLOCK)
-        fit = vectors[rows] @ atoms.T  # (rows, atoms)
+        fit = rounded(vectors[rows]) @ columns  # (rows, atoms)
         for level in range(levels):
             chosen = fit.argmax(axis=1)
             strength = np.maximum(fit[np.arange(len(fit)), chosen], 0)
             codes[rows, level], strengths[rows, level] = chosen, strength
-            fit -= strength[:, None] * products[chosen]
+            fit -= strength[:, None] * overlaps[chosen]
     return codes, strengths

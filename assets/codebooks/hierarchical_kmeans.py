@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.codebooks.kmeans import cluster, distinct_rows, nearest, sample
+from assets.codebooks.kmeans import cluster, distinct_rows, sample
+from assets.codebooks.nearest import NearestCode
 from assets.codebooks.quantizer import Beside, Codes, Quantizer, Vectors
 from assets.codebooks.residual import levels_of
 
@@ -96,7 +97,7 @@ class HierarchicalKMeans(Quantizer):
             for parent, rows in _groups(node):
                 first, end = np.searchsorted(self._parents[level], [parent, parent + 1])
                 if first < end:
-                    child[rows] = first + nearest(centroids[first:end])(vectors[rows])
+                    child[rows] = first + NearestCode(centroids[first:end])(vectors[rows])
             reached = child >= 0
             codes[reached, level] = self._codes[level][child[reached]]
             node = child
@@ -183,7 +184,7 @@ class _Level:
         for parent, rows in _groups(node):
             first, end = np.searchsorted(parents, [parent, parent + 1])
             if first < end:
-                child[rows] = first + nearest(centroids[first:end])(points[rows])
+                child[rows] = first + NearestCode(centroids[first:end])(points[rows])
         items = np.bincount(child[child >= 0], minlength=len(centroids))
         weights = np.bincount(numbers, items, minlength=size)
         codebook = np.zeros((size, dim))

@@ -1,8 +1,6 @@
-"""K-means and nearest centroids, on faiss."""
+"""K-means, on faiss."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,12 +64,3 @@ def distinct_rows(points: Vectors) -> NDArray[np.int64]:
     for row, point in enumerate(points):
         first.setdefault(point.tobytes(), row)
     return np.fromiter(first.values(), np.int64, len(first))
-
-
-def nearest(codebook: Vectors) -> Callable[[Vectors], NDArray[np.int64]]:
-    """Return a function from (n, dim) C-ordered float32 points to the rows nearest to them."""
-    import faiss
-
-    index = faiss.IndexFlatL2(codebook.shape[1])
-    index.add(np.ascontiguousarray(codebook))
-    return lambda points: np.asarray(index.search(points, 1)[1][:, 0])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.codebooks.kmeans import cluster, sample
+from assets.codebooks.linear import linear
 from assets.codebooks.quantizer import Beside, Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
 
@@ -48,11 +49,11 @@ class OPQ(ResidualQuantizer):
             sample(vectors, params.most_points, params.seed), ((0, 0), (0, part * levels - dim))
         )
         rotation = _rotation(padded, levels, max(params.sizes))
-        latent = padded @ rotation.T
+        latent = linear(padded, rotation)
         variance = latent.var(axis=0).reshape(levels, part).sum(axis=1)
         order = np.argsort(-variance, kind="stable")
         rotation = rotation.reshape(levels, part, -1)[order].reshape(levels * part, -1)
-        latent = np.ascontiguousarray(padded @ rotation.T)
+        latent = linear(padded, rotation)
         codebooks = []
         for level, size in enumerate(params.sizes):
             own = slice(level * part, (level + 1) * part)
@@ -70,11 +71,11 @@ class OPQ(ResidualQuantizer):
 
     def latent(self, vectors: Vectors) -> Vectors:
         """Rotate (n, dim) vectors."""
-        return np.ascontiguousarray(vectors @ self._rotation.T)
+        return linear(vectors, self._rotation)
 
     def decode(self, codes: Codes) -> Vectors:
         """Return the (n, dim) vectors of the sums of the codes' rows, rotated back."""
-        return super().decode(codes) @ self._rotation
+        return linear(super().decode(codes), self._rotation.T)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the codebooks and the rotation."""

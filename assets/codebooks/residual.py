@@ -10,10 +10,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.codebooks.kmeans import nearest
+from assets.codebooks.nearest import BLOCK, NearestCode
 from assets.codebooks.quantizer import Codes, Quantizer, Vectors
-
-BLOCK = 2048  # rows whose residuals stay in the processor's cache
 
 
 class ResidualQuantizer(Quantizer):
@@ -65,12 +63,12 @@ def levels_of(tensors: dict[str, NDArray[Any]], prefix: str = "level_") -> list[
 def nearest_path(latent: Vectors, codebooks: list[Vectors]) -> Codes:
     """Return the (n, levels) codes of (n, latent dim) points, the nearest one at each level."""
     codes = np.empty((len(latent), len(codebooks)), np.int32)
-    indexes = [nearest(book) for book in codebooks]
+    nearest = [NearestCode(book) for book in codebooks]
     for start in range(0, len(latent), BLOCK):
         rows = slice(start, start + BLOCK)
         residuals = np.array(latent[rows], np.float32, order="C")
         for level, codebook in enumerate(codebooks):
-            codes[rows, level] = indexes[level](residuals)
+            codes[rows, level] = nearest[level](residuals)
             if level + 1 < len(codebooks):
                 residuals -= codebook[codes[rows, level]]
     return codes

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from assets.codebooks.kmeans import sample
+from assets.codebooks.linear import linear
 from assets.codebooks.quantizer import Beside, Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
 from assets.stage import UserError, progress
@@ -89,8 +90,7 @@ class ResidualLFQ(ResidualQuantizer):
 
     def latent(self, vectors: Vectors) -> Vectors:
         """Project (n, dim) vectors to (n, bits)."""
-        weight, bias = self._inward
-        return vectors @ weight.T + bias
+        return linear(vectors, *self._inward)
 
     def encode(self, vectors: Vectors) -> Codes:
         """Return the (n, levels) codes: the signs of what the levels before left over."""
@@ -104,8 +104,7 @@ class ResidualLFQ(ResidualQuantizer):
 
     def decode(self, codes: Codes) -> Vectors:
         """Return the (n, dim) vectors of the sums of the codes' corners."""
-        weight, bias = self._outward
-        return super().decode(codes) @ weight.T + bias
+        return linear(super().decode(codes), *self._outward)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the corners and both maps."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from assets.codebooks.kmeans import cluster, nearest, sample
+from assets.codebooks.kmeans import cluster, sample
+from assets.codebooks.nearest import NearestCode
 from assets.codebooks.quantizer import Beside, Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
 from assets.stage import progress
@@ -77,7 +78,7 @@ class RQKMeans(ResidualQuantizer):
             codebooks.append(codebook)
             if not by_direction and level + 1 == params.levels:
                 break
-            codes = nearest(codebook)(points)
+            codes = NearestCode(codebook)(points)
             if by_direction:
                 directions.append(codebook)
                 codebooks[-1] = _means(residuals, codes, size)
@@ -91,7 +92,7 @@ class RQKMeans(ResidualQuantizer):
         residuals = np.array(vectors, np.float32)
         codes = np.empty((len(vectors), len(self.codebooks)), np.int32)
         for level, (codebook, own) in enumerate(zip(self.codebooks, self._directions, strict=True)):
-            codes[:, level] = nearest(own)(_unit(residuals))
+            codes[:, level] = NearestCode(own)(_unit(residuals))
             residuals -= codebook[codes[:, level]]
         return codes
 

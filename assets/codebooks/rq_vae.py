@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from assets.codebooks.kmeans import sample
+from assets.codebooks.linear import linear
 from assets.codebooks.quantizer import Beside, Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
 from assets.stage import UserError
@@ -176,7 +177,7 @@ class RQVAE(ResidualQuantizer):
 
 def _through(layers: Layers, rows: Vectors) -> Vectors:
     for place, (weight, bias) in enumerate(layers):
-        rows = rows @ weight.T + bias
+        rows = linear(rows, weight, bias)
         if place + 1 < len(layers):
             np.maximum(rows, 0, out=rows)
-    return np.ascontiguousarray(rows, np.float32)
+    return rows

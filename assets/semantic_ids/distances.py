@@ -1,4 +1,7 @@
-"""Distances from items to codes: what the searches of the policies choose by."""
+"""Distances from items to codes: what the searches of the policies choose by.
+
+All come from exact products, so that who stands beside an item changes nothing for it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.exact import products, rounded
 from assets.semantic_ids.policy import Problem
 
 Floats = NDArray[np.float64]
@@ -49,11 +53,11 @@ def greedy_distances(problem: Problem, rows: NDArray[np.intp]) -> Floats:
     residuals = problem.latent[rows].astype(np.float64)
     parts = []
     for codebook, raw in zip(problem.codebooks, problem.raw_codes[rows].T, strict=True):
-        book = codebook.astype(np.float64)
-        squares = (residuals**2).sum(axis=1)[:, None] + (book**2).sum(axis=1)
-        squares -= 2 * (residuals @ book.T)
+        points, book = rounded(residuals), rounded(codebook)
+        squares = (points**2).sum(axis=1)[:, None] + (book**2).sum(axis=1)
+        squares -= 2 * (points @ book.T)
         parts.append(np.sqrt(np.maximum(squares, 0, out=squares), out=squares))
-        residuals -= book[raw]
+        residuals -= codebook[raw]
     return np.concatenate(parts, axis=1)
 
 
@@ -70,12 +74,12 @@ def path_scores(problem: Problem, rows: NDArray[np.intp]) -> Floats:
     Returns:
         (rows, all codes), levels side by side.
     """
-    latent = problem.latent[rows].astype(np.float64)
-    books = [book.astype(np.float64) for book in problem.codebooks]
-    return np.concatenate([(book**2).sum(axis=1) - 2 * latent @ book.T for book in books], axis=1)
+    points = rounded(problem.latent[rows])
+    books = [rounded(book) for book in problem.codebooks]
+    return np.concatenate([(book**2).sum(axis=1) - 2 * (points @ book.T) for book in books], axis=1)
 
 
 def code_products(problem: Problem) -> Floats:
     """Return 2 e·e' of every code with every code, (all codes, all codes)."""
-    codes = np.concatenate(problem.codebooks).astype(np.float64)
-    return np.asarray(2 * codes @ codes.T)
+    codes = np.concatenate(problem.codebooks)
+    return 2 * products(codes, codes)
