@@ -157,6 +157,6 @@ def _forward(
         inputs_embeds=embedded,
         attention_mask=sees[:, None],
         position_ids=place,
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
     ).last_hidden_state
