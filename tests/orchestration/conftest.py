@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import made_once, write_project
@@ -23,6 +25,7 @@ from assets.semantic_ids.artifact import SemanticIds
 from orchestration.dvc_pipeline import Pipeline
 
 ROOT = Path(__file__).parents[2]
+QUESTIONS = 2000  # of each task in the shop
 
 TOY_STAGES = {
     "embeddings": {
@@ -217,10 +220,10 @@ def with_code(root: Path) -> Workshop:
 
 @pytest.fixture
 def put_release(project) -> Callable[[Path], Path]:
-    """Puts the small project's trained retriever into a folder as its current release."""
+    """Puts all that answers in the small project into a folder as its current release."""
 
     def put(root: Path) -> Path:
-        project.make("retriever")
+        project.make("answers")
         home = root / "data" / "releases"
         ignored = shutil.ignore_patterns("incoming", ".*")
         shutil.copytree(project.folder / "data", home / "r1-00000000", ignore=ignored)
@@ -248,9 +251,32 @@ class Shop(Workshop):
         path.write_text(json.dumps(old | content))
 
     def measured(self, **recalls: float) -> None:
-        """Change recall@10 of tasks."""
-        report = {f"{task}.retriever.recall@10": value for task, value in recalls.items()}
+        """Change recall@10 of tasks: whoever has less of it answers fewer of the same questions."""
+        report = {f"{task}.answers.recall@10": value for task, value in recalls.items()}
         self.change("metrics/report.json", report)
+        for task, recall in recalls.items():
+            places = np.random.default_rng(0).permutation(QUESTIONS)
+            self.answered(task, (places < round(recall * QUESTIONS)).astype(np.float32))
+
+    def answered(self, task: str, recalls: np.ndarray, first: int = 0) -> None:
+        """Change what the answers to each question of a task are worth; questions have numbers."""
+        file = self.root / "made" / "metrics" / "per_query.parquet"
+        numbers = range(first, first + len(recalls))
+        rows = pd.DataFrame(
+            {
+                "task": task,
+                "question": [f"{task} {number}" for number in numbers],
+                "item": [f"i{number // 2}" for number in numbers],
+                "kind": None,
+                "slice": "head",
+                "method": "answers",
+                "recall@10": recalls,
+            }
+        )
+        if file.is_file():
+            old = pd.read_parquet(file)
+            rows = pd.concat([old[old["task"] != task], rows])
+        rows.to_parquet(file, index=False)
 
     def rebuild(self) -> None:
         """Bring the assets up to date, without a release."""

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from assets.answers.artifact import Answers
 from assets.interactions.artifact import Interactions
-from assets.retriever.artifact import Retriever
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -69,22 +69,29 @@ def test_a_csv_quotes_texts_and_starts_no_formula(release, tmp_path, title, cell
     assert pq.read_table(parquet).column("title")[0].as_py() == title
 
 
-def test_every_user_gets_what_the_retriever_recommends_alone(release, tmp_path):
+def test_every_user_gets_what_is_recommended_to_one_alone(release, tmp_path):
     (file,) = export_recommendations(release, tmp_path / "out", k=3)
     table = pq.read_table(file)
-    data = Interactions.load(release.folder / "interactions")
-    users = sorted(set(data.interactions("train", "validation", "test")["user_id"]))
+    histories = Interactions.load(release.folder / "interactions").histories()
+    users = list(histories.index)
     assert pc.unique(table.column("user_id")).to_pylist() == users
     assert table.column("rank").to_pylist() == [1, 2, 3] * len(users)
-    retriever = Retriever.load(release.folder, device="cpu")
+    answers = Answers.load(release.folder, device="cpu")
     rows = table.to_pylist()
     for place in (0, len(users) // 2, len(users) - 1):
-        alone = retriever.recommend(data.history(users[place]), 3)
+        alone = answers.recommend(histories[users[place]], 3)
         mine = rows[3 * place : 3 * place + 3]
         scores = pytest.approx([one.score for one in alone], abs=1e-4)
         assert [row["score"] for row in mine] == scores
-        assert not {row["item_id"] for row in mine} & set(data.history(users[place]))
+        assert not {row["item_id"] for row in mine} & set(histories[users[place]])
         assert all(row["sid"] and row["title"] for row in mine)
+
+
+def test_where_no_histories_are_kept_there_is_nobody_to_recommend_to(release, tmp_path):
+    (release.folder / "answers" / "histories.parquet").unlink()
+    with pytest.raises(UserError, match="keeps no histories of users"):
+        export_recommendations(release, tmp_path / "out", k=3)
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_pairs_load_as_a_data_set_and_hold_no_test_query(release, tmp_path):
@@ -115,8 +122,8 @@ def test_training_pairs_load_as_a_data_set_and_hold_no_test_query(release, tmp_p
 def test_what_failed_leaves_the_last_export_and_no_half_file(release, tmp_path):
     export_ids(release, tmp_path / "out")
     before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
-    (release.folder / "retriever" / "manifest.json").unlink()
-    with pytest.raises(UserError, match="holds no retriever"):
+    (release.folder / "answers" / "manifest.json").unlink()
+    with pytest.raises(UserError, match="holds no answers"):
         export_recommendations(release, tmp_path / "out", k=3)
     (release.folder / "semantic_ids" / "semantic_ids.parquet").write_bytes(b"PAR1")
     with pytest.raises(pa.ArrowInvalid):

@@ -51,7 +51,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(project, tmp_path_factory) -> Iterator[Service]:
-    project.make("retriever")
+    project.make("answers")
     root = tmp_path_factory.mktemp("served")
     _put(project.folder / "data", root, 1)
     _make_current(root, 1)
@@ -93,23 +93,26 @@ def _same(rows, results) -> None:
     )
 
 
-def test_a_search_answers_as_the_retriever_does(service):
-    retriever = service.serving.loaded.retriever
-    for rerank in (True, False):
-        status, answer = service.ask("/search", {"query": "space robots", "k": 7, "rerank": rerank})
+def test_a_search_answers_as_the_release_does_whole_and_by_part(service):
+    answers = service.serving.loaded.answers
+    for by in (None, *answers.names("search")):
+        status, answer = service.ask("/search", {"query": "space robots", "k": 7, "by": by})
         assert status == 200
         assert answer["release"] == current_release(service.root).name
-        _same(answer["results"], retriever.search("space robots", 7, rerank))
-    assert service.ask("/search", query="space robots", k=7, rerank=False) == (status, answer)
+        _same(answer["results"], answers.search("space robots", 7, by))
+    assert service.ask("/search", query="space robots", k=7, by=by) == (status, answer)
+    status, problem = service.ask("/search", {"query": "space robots", "by": "nobody"})
+    assert status == 400
+    assert "no part `nobody`" in problem["error"]
     assert len(service.ask("/search", query="old", k=100)[1]["results"]) == 100
 
 
 def test_a_recommendation_after_items_or_a_user(service, project):
     loaded = service.serving.loaded
-    items = loaded.retriever.item_ids[:3].tolist()
+    items = loaded.answers.parts.catalogue.item_ids[:3].tolist()
     status, answer = service.ask("/recommend", {"items": items, "k": 4})
     assert status == 200
-    _same(answer["results"], loaded.retriever.recommend(items, 4))
+    _same(answer["results"], loaded.answers.recommend(items, 4))
     assert service.ask("/recommend", items=items, k=4) == (status, answer)
     data = Interactions.load(project.folder / "data" / "interactions")
     user = data.interactions("train")["user_id"].iloc[0]
@@ -119,7 +122,7 @@ def test_a_recommendation_after_items_or_a_user(service, project):
 
 
 def test_an_item_is_shown_with_those_who_share_its_prefixes(service):
-    item = service.serving.loaded.retriever.item_ids[5]
+    item = service.serving.loaded.answers.parts.catalogue.item_ids[5]
     status, answer = service.ask(f"/items/{quote(item)}")
     assert status == 200
     assert answer["sid"] == answer["prefixes"][-1]["prefix"]
@@ -196,10 +199,10 @@ def test_the_page_of_routes_needs_nothing_from_outside(service):
 
 def test_200_clients_at_once_lose_no_question_and_share_batches(service):
     before = service.ask("/health")[1]
-    retriever = service.serving.loaded.retriever
-    single = {query: retriever.search(query, 5) for query in QUERIES}
-    items = retriever.item_ids[:2].tolist()
-    recommended = retriever.recommend(items, 5)
+    answers = service.serving.loaded.answers
+    single = {query: answers.search(query, 5) for query in QUERIES}
+    items = answers.parts.catalogue.item_ids[:2].tolist()
+    recommended = answers.recommend(items, 5)
     begin = threading.Barrier(200)
 
     def client(number: int) -> None:
@@ -252,6 +255,6 @@ def test_a_release_that_cannot_be_loaded_leaves_the_last_one_answering(service, 
         if "still answers" in said:
             break
     assert f"{before} still answers: " in said
-    assert "holds no retriever" in said
+    assert "holds no answers" in said
     assert service.ask("/search", {"query": "star wars"})[0] == 200
     _make_current(service.root, 1)
