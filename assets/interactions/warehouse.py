@@ -164,14 +164,13 @@ def _load(
 def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": machine.memory_limit,
-        "temp_directory": machine.temp_folder,
+        "temp_directory": str(machine.spill_folder()),
         "threads": machine.threads,
         "autoinstall_known_extensions": False,
         "TimeZone": "UTC",
     }
     if file.is_dir():
         raise UserError(f"{file} is a folder where a file should be: remove it.")
-    Path(machine.temp_folder).mkdir(parents=True, exist_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         return duckdb.connect(str(file), config=settings)

@@ -59,7 +59,7 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     os.chdir(project_root())
     params = load_params("interactions", InteractionsParams)
     with console(sys.stderr).status("reading"):
-        found = foresee(params, folder, Machine())
+        found = foresee(params, folder, Machine.here())
     if not found["problems"]:
         found["estimate"] = estimate(found)
     code = UNUSABLE if found["problems"] else ROWS_REFUSED if found["rejects"] else 0
