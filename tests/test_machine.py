@@ -90,7 +90,8 @@ from assets.interactions.warehouse import opened
 from assets.machine import Machine
 with opened(Path("warehouse.duckdb"), Machine.here(), {}) as db:
     names = ["threads", "memory_limit", "temp_directory"]
-    print(json.dumps([db.sql(f"SELECT current_setting('{name}')").fetchone()[0] for name in names]))
+    chosen = ", ".join(f"current_setting('{name}')" for name in names)
+    print(json.dumps(db.execute(f"SELECT {chosen}").fetchone()))
 """
     found = fresh(
         code,
