@@ -81,7 +81,7 @@ def recommend(
         raise UserError("no items given: `--items 1,260` takes item ids, the oldest first.")
     with console(sys.stderr).status(f"loading {release.name}"):
         answers = answering.load_answers(release.folder, searches=False)
-    history = named if user is None else answering.history_of(answers, user)
+    history = named if user is None else answering.history_of(release, answers, user)
     started = time.perf_counter()
     rows = answering.rows_of(answers.recommend(history, k, by))
     took = time.perf_counter() - started

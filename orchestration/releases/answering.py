@@ -69,7 +69,7 @@ def load_answers(folder: Path, *, searches: bool) -> Answers:
     return answers
 
 
-def history_of(answers: Answers, user: str) -> list[str]:
+def history_of(release: Release, answers: Answers, user: str) -> list[str]:
     """Return all items of a user in a release, the oldest first.
 
     Raises:
@@ -77,7 +77,7 @@ def history_of(answers: Answers, user: str) -> list[str]:
         UserError: The release keeps no histories.
     """
     if answers.histories is not None and user not in answers.histories:
-        raise UnknownError(f"user {user} has no interactions in this release.")
+        raise UnknownError(f"user {user} has no interactions in {release.name}.")
     return answers.history(user)
 
 

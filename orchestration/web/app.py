@@ -127,7 +127,7 @@ async def _recommended(serving: Serving, question: RecommendQuestion) -> Answer:
     loaded = serving.loaded
     _require_learnt(loaded.answers.tasks, "recommendation")
     if question.user is not None:
-        history = history_of(loaded.answers, question.user)
+        history = history_of(loaded.release, loaded.answers, question.user)
     else:
         history = question.items or []
         loaded.catalogue.require(history)
