@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from assets.codebooks.artifact import Codebooks
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.fitters import fit_quantizer
 from assets.codebooks.params import CodebooksParams
-from assets.codebooks.quantizers import QUANTIZERS
 from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.appending import added_error, append_items
 from assets.semantic_ids.artifact import SemanticIds
@@ -106,7 +107,7 @@ def measure(embeddings: Embeddings, levels: int, size: int, console: Console) ->
     params = CodebooksParams(levels=levels, codebook_size=size)
 
     def learn(rows: np.ndarray) -> tuple[Codebooks, Problem]:
-        quantizer = QUANTIZERS[params.quantizer].fit(vectors[np.sort(rows)], params)
+        quantizer = fit_quantizer(TrainingData(vectors[np.sort(rows)]), params).quantizer
         codebooks = Codebooks(quantizer, "text", params.settings)
         return codebooks, Problem.of(ids, vectors, codebooks)
 

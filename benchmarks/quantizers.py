@@ -23,8 +23,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.rq_kmeans import fit_rq_kmeans
 from assets.codebooks.params import CodebooksParams
-from assets.codebooks.rq_kmeans import RQKMeans
 
 DIM, LEVELS, CODES, ITERATIONS = 384, 3, 256, 25
 
@@ -114,9 +115,11 @@ def main() -> None:
     vectors = clustered(items)
     params = CodebooksParams(levels=LEVELS, codebook_size=CODES, iterations=ITERATIONS)
 
-    (floor, _), (train, ours) = timed(
-        rounds, lambda: bare_faiss(vectors), lambda: RQKMeans.fit(vectors, params)
+    data = TrainingData(vectors)
+    (floor, _), (train, fitted) = timed(
+        rounds, lambda: bare_faiss(vectors), lambda: fit_rq_kmeans(data, params)
     )
+    ours = fitted.quantizer
     (searching, _), (encode, codes) = timed(
         3 * rounds, bare_searches(vectors, ours.codebooks), lambda: ours.encode(vectors)
     )

@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from assets.codebooks.artifact import Codebooks
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.rq_kmeans import fit_rq_kmeans
 from assets.codebooks.params import CodebooksParams
-from assets.codebooks.rq_kmeans import RQKMeans
 from assets.collision_report import figures
 from assets.collision_report.artifact import Numbers
 from assets.collision_report.categories import Categories, prefix_purity
@@ -86,7 +87,7 @@ def main() -> None:
     vectors, group = vectors_of(items, draw)
     fitted_on = vectors[:: max(items // 20_000, 1)]
     settings = CodebooksParams(iterations=5)
-    codebooks = Codebooks(RQKMeans.fit(fitted_on, settings), "text", {})
+    codebooks = Codebooks(fit_rq_kmeans(TrainingData(fitted_on), settings).quantizer, "text", {})
     ids = ids_of(vectors, codebooks, draw)
     catalogue = pd.DataFrame(
         {

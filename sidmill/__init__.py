@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from assets.answers.artifact import Answers, Result
     from assets.bi_encoder.artifact import BiEncoder
     from assets.codebooks.artifact import Codebooks
+    from assets.codebooks.fitting.fit import TrainingData
+    from assets.codebooks.fitting.fitters import fit_quantizer
     from assets.codebooks.params import CodebooksParams
     from assets.codebooks.quantizer import Quantizer
     from assets.codebooks.quantizers import QUANTIZERS
@@ -46,13 +48,17 @@ __all__ = [
     "Result",
     "SemanticIds",
     "SemanticIdsParams",
+    "TrainingData",
     "UserError",
+    "fit_quantizer",
     "load",
 ]
 _HOMES = {
     "assets.answers.artifact": ["Answers", "Result"],
     "assets.bi_encoder.artifact": ["BiEncoder"],
     "assets.codebooks.artifact": ["Codebooks"],
+    "assets.codebooks.fitting.fit": ["TrainingData"],
+    "assets.codebooks.fitting.fitters": ["fit_quantizer"],
     "assets.codebooks.params": ["CodebooksParams"],
     "assets.codebooks.quantizer": ["Quantizer"],
     "assets.codebooks.quantizers": ["QUANTIZERS"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,10 @@ from numpy.typing import NDArray
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.fit_report import describe_fit
-from assets.codebooks.frozen import frozen_codebooks
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.fitters import fit_quantizer
+from assets.codebooks.from_release import codebooks_from_release
 from assets.codebooks.params import CodebooksParams
-from assets.codebooks.quantizer import Beside
-from assets.codebooks.quantizers import QUANTIZERS
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
@@ -41,20 +43,20 @@ def main(run: Run[CodebooksParams]) -> None:
         raise UserError("data/embeddings holds no item: put some into data/incoming/items.")
 
     item_ids = embeddings.item_ids
+    told: Mapping[str, Any] = {}
     if released := run.base("codebooks"):
-        codebooks = frozen_codebooks(released, params, vectors.shape[1])
+        codebooks = codebooks_from_release(released, params, vectors.shape[1])
         run.say(f"frozen: those of {released.parent.name}; nothing is learnt.")
     else:
-        beside = Beside(item_ids, partial(pairs_of_rows, run, item_ids))
-        learnt = QUANTIZERS[params.quantizer].fit(
-            vectors, params, device=Machine.here().device, beside=beside
-        )
-        codebooks = Codebooks(learnt, params.view, params.settings)
+        pairs = partial(pairs_of_rows, run, item_ids)
+        data = TrainingData(vectors, item_ids, pairs, Machine.here().device)
+        learnt = fit_quantizer(data, params)
+        codebooks, told = Codebooks(learnt.quantizer, params.view, params.settings), learnt.told
     codebooks.save(run.folder)
     quantizer = codebooks.quantizer
 
     report = describe_fit(quantizer, vectors, quantizer.codes_of(item_ids, vectors))
-    run.report(report | quantizer.told)
+    run.report({**report, **told})
     run.say(
         f"{' x '.join(map(str, codebooks.sizes))} codes for {len(vectors):,} items by "
         f"`{quantizer.name}`, squared error {report['mse']:.3f}, conflict rate "

@@ -14,33 +14,16 @@ rebuilds a vector.
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from assets.codebooks.kmeans import cluster, sample
-from assets.codebooks.quantizer import Beside, Codes, Vectors
+from assets.codebooks.quantizer import Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
 from assets.exact import products, rounded
-from assets.stage import UserError
-
-if TYPE_CHECKING:
-    from assets.codebooks.params import CodebooksParams
 
 BLOCK = 4096  # rows whose products with all atoms are held at a time
-
-
-class DictionaryParams(BaseModel):
-    """Section ``codebooks.dictionary`` of params.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    penalty: float = Field(0.1, gt=0, description="Weight of the coefficients' L1 norm in fitting.")
-    steps: int = Field(200, ge=1, description="Batches that atoms are learnt from.")
-    batch_size: int = Field(256, ge=1, description="Vectors per batch.")
 
 
 class Dictionary(ResidualQuantizer):
@@ -52,39 +35,9 @@ class Dictionary(ResidualQuantizer):
         super().__init__(codebooks)
         self._atoms = atoms  # (atoms, dim), rows of length 1
 
-    @classmethod
-    def fit(
-        cls,
-        vectors: Vectors,
-        params: CodebooksParams,
-        *,
-        device: str = "cpu",
-        beside: Beside | None = None,
-    ) -> Self:
-        """Learn the atoms from (items, dim) vectors, then their mean strengths.
-
-        Raises:
-            UserError: Levels of different sizes were asked for.
-        """
-        if len(set(params.sizes)) > 1:
-            raise UserError(
-                "params.yaml: `codebooks.quantizer` dictionary has one dictionary for all levels: "
-                f"set `codebooks.codebook_size` to one number instead of {params.sizes}."
-            )
-        points = sample(vectors, params.most_points, params.seed)
-        atoms = _learn(points, params)
-        codes, strengths = _pursue(points, atoms, params.levels)
-        codebooks = []
-        for column, strength in zip(codes.T, strengths.T, strict=True):
-            taken = np.bincount(column, minlength=len(atoms))
-            mean = np.bincount(column, strength, minlength=len(atoms)) / np.maximum(taken, 1)
-            mean[taken == 0] = strength.mean()
-            codebooks.append((mean[:, None] * atoms).astype(np.float32))
-        return cls(codebooks, atoms)
-
     def encode(self, vectors: Vectors) -> Codes:
         """Return the (n, levels) atoms of (n, dim) vectors by matching pursuit."""
-        return _pursue(vectors, self._atoms, len(self._codebooks))[0]
+        return pursue(vectors, self._atoms, len(self._codebooks))[0]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the codebooks and the atoms."""
@@ -96,44 +49,8 @@ class Dictionary(ResidualQuantizer):
         return cls(levels_of(tensors), tensors["atoms"])
 
 
-def _learn(points: Vectors, params: CodebooksParams) -> Vectors:
-    """Return (codebook size, dim) atoms of length 1, started from k-means centroids."""
-    from sklearn.decomposition import MiniBatchDictionaryLearning
-    from sklearn.exceptions import ConvergenceWarning
-
-    knobs = params.dictionary
-    start = cluster(
-        points,
-        params.sizes[0],
-        iterations=params.iterations,
-        spread=params.start_spread,
-        seed=params.seed,
-    )
-    start = _unit(start)
-    batch = min(knobs.batch_size, len(points))
-    learner = MiniBatchDictionaryLearning(
-        n_components=len(start),
-        alpha=knobs.penalty,
-        max_iter=max(1, knobs.steps * batch // len(points)),
-        batch_size=batch,
-        fit_algorithm="cd",
-        positive_code=True,
-        dict_init=start.astype(np.float64),
-        random_state=params.seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        learner.fit(points.astype(np.float64))
-    return _unit(learner.components_)
-
-
-def _unit(rows: NDArray[Any]) -> Vectors:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
-
-
-def _pursue(vectors: Vectors, atoms: Vectors, levels: int) -> tuple[Codes, Vectors]:
-    """Return (n, levels) atoms and their coefficients.
+def pursue(vectors: Vectors, atoms: Vectors, levels: int) -> tuple[Codes, Vectors]:
+    """Return the (n, levels) atoms of (n, dim) vectors by matching pursuit, and their coefficients.
 
     Residuals are never built: r · d = x · d − Σ a_m d_m · d.
     """

@@ -1,48 +1,22 @@
-"""IDs that some other tool made: a file of items and their codes.
+"""IDs that some other tool made: each item's own codes, found again by its item_id.
 
-Files in ``data/incoming/semantic_ids`` (Parquet, CSV or JSON lines) name an ``item_id`` and its
-codes from 0: a column ``codes`` or ``sid`` with a list or a text (``<a_12><b_200><c_7>``,
-``12 200 7``), or columns ``code_0``, ``code_1`` and so on. Levels and sizes are read off the files.
-
-The codes come without codebooks; what stands for them here is learnt from the items' vectors, level
-by level: the row of a code is the mean of what its items have left over from the levels before. So
-report, policies, gate and retriever work as on any additive quantizer. An item that is in no file,
-which can only come later, gets the nearest codes.
+The codes come without codebooks; what stands for them is learnt from the items' vectors, so report,
+policies, gate and retriever work as on any additive quantizer. An item without given codes, which
+can only come later, gets the nearest ones.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from assets.codebooks.quantizer import Beside, Codes, Vectors
+from assets.codebooks.quantizer import Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
-from assets.stage import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from assets.codebooks.params import CodebooksParams
 
 KEY_BYTES = 16  # of the hash by which an item is found again: safetensors hold no text
-NUMBER = re.compile(r"\d+")
-
-
-class ExternalParams(BaseModel):
-    """Section ``codebooks.external`` of params.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    folder: str = Field(
-        "data/incoming/semantic_ids", description="Where the files of items and codes lie."
-    )
 
 
 class External(ResidualQuantizer):
@@ -62,50 +36,10 @@ class External(ResidualQuantizer):
         self._keys = keys
         self._given = given
 
-    @classmethod
-    def fit(
-        cls,
-        vectors: Vectors,
-        params: CodebooksParams,
-        *,
-        device: str = "cpu",
-        beside: Beside | None = None,
-    ) -> Self:
-        """Read the codes of all items and average the (items, dim) vectors' residuals.
-
-        Raises:
-            UserError: No file, or one that cannot be read as items and codes, or an item that no
-                file names.
-        """
-        import pandas as pd
-
-        if beside is None:
-            raise TypeError("external codes are found by item_id: fit needs `beside`.")
-        folder = Path(params.external.folder)
-        table = read_codes(folder)
-        known = table.index.get_indexer(pd.Index(beside.item_ids))
-        if (known < 0).any():
-            raise UserError(
-                f"{folder}: no codes for item {beside.item_ids[(known < 0).argmax()]!r} "
-                f"({(known < 0).sum():,} such items of {len(known):,}): add them."
-            )
-        codes = table.to_numpy()[known].astype(np.int32)
-        codebooks, residuals = [], vectors
-        for column in codes.T:
-            items = np.bincount(column)
-            codebook = np.zeros((len(items), vectors.shape[1]))
-            np.add.at(codebook, column, residuals)
-            codebook /= np.maximum(items, 1)[:, None]
-            codebooks.append(codebook.astype(np.float32))
-            residuals = residuals - codebooks[-1][column]
-        keys = _keys(beside.item_ids)
-        order = np.lexsort(keys.T[::-1])
-        return cls(codebooks, keys[order], codes[order])
-
     def codes_of(self, item_ids: NDArray[np.object_], vectors: Vectors) -> Codes:
         """Return the given (n, levels) codes; items that had none get the nearest."""
         given = {key.tobytes(): codes for key, codes in zip(self._keys, self._given, strict=True)}
-        found = [given.get(key.tobytes()) for key in _keys(item_ids)]
+        found = [given.get(key.tobytes()) for key in item_keys(item_ids)]
         new = np.array([codes is None for codes in found], bool)
         codes = np.zeros((len(found), len(self.codebooks)), np.int32)
         if not new.all():
@@ -123,77 +57,7 @@ class External(ResidualQuantizer):
         return cls(levels_of(tensors), tensors["item_keys"], tensors["given"])
 
 
-def read_codes(folder: Path) -> pd.DataFrame:
-    """Read all files of a folder: one row of codes per item, index item_id.
-
-    Raises:
-        UserError: No file, or one that cannot be read so; the text names the file and the row.
-    """
-    import pandas as pd
-
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
-        ".parquet": pd.read_parquet,
-        ".csv": lambda file: pd.read_csv(file, dtype=str, keep_default_na=False),
-        ".jsonl": lambda file: pd.read_json(file, lines=True, dtype={"item_id": str, "sid": str}),
-    }
-    files = sorted(file for file in folder.glob("**/*") if file.suffix in readers)
-    if not files:
-        raise UserError(
-            f"{folder} holds no file ({', '.join(readers)}): put one with item_id and codes there, "
-            "or choose another `codebooks.quantizer`."
-        )
-    tables = []
-    for file in files:
-        try:
-            rows = readers[file.suffix](file)
-        except (ValueError, OSError) as error:
-            raise UserError(f"{file} cannot be read: {error}") from error
-        tables.append(_table(file, rows))
-    lengths = {table.shape[1]: file for file, table in zip(files, tables, strict=True)}
-    if len(lengths) > 1:
-        (one, other), (here, there) = list(lengths)[:2], list(lengths.values())[:2]
-        raise UserError(f"{here} has {one} codes per item, {there} has {other}: make them equal.")
-    table = pd.concat(tables)
-    return table[~table.index.duplicated(keep="last")]
-
-
-def _table(file: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    numbered = [name for name in rows.columns if re.fullmatch(r"code_\d+", str(name))]
-    numbered.sort(key=lambda name: int(name[5:]))
-    written = [name for name in ("codes", "sid") if name in rows.columns]
-    if "item_id" not in rows.columns or not (numbered or written):
-        raise UserError(
-            f"{file} has columns {', '.join(map(str, rows.columns))}: it needs `item_id` and "
-            "`codes`, `sid`, or `code_0`, `code_1` and so on."
-        )
-    if numbered:
-        cells = rows[numbered].astype(str).agg(" ".join, axis=1)
-    else:
-        cells = rows[written[0]].map(
-            lambda cell: cell if isinstance(cell, str) else " ".join(map(str, cell))
-        )
-    texts = [str(cell) for cell in cells]
-    codes = [[int(number) for number in NUMBER.findall(text)] for text in texts]
-    length = len(codes[0]) if codes else 0
-    for row, (text, found) in enumerate(zip(texts, codes, strict=True), start=1):
-        if not found or len(found) != length or "-" in text or "." in text:
-            raise UserError(
-                f"{file}, row {row}: item {rows['item_id'].iloc[row - 1]!r} has codes {text!r}; "
-                f"all items need the same number of whole numbers from 0 ({length} in row 1)."
-            )
-    item_ids = rows["item_id"].astype(str)
-    twice = item_ids.duplicated()
-    if twice.any():
-        raise UserError(
-            f"{file}, row {int(twice.argmax()) + 1}: item {item_ids[twice].iloc[0]!r} stands there "
-            "a second time: leave one."
-        )
-    return pd.DataFrame(codes, index=pd.Index(item_ids, dtype=object))
-
-
-def _keys(item_ids: NDArray[np.object_]) -> NDArray[np.uint8]:
+def item_keys(item_ids: NDArray[np.object_]) -> NDArray[np.uint8]:
     """Return (items, KEY_BYTES) hashes."""
     hashes = b"".join(hashlib.sha256(str(name).encode()).digest()[:KEY_BYTES] for name in item_ids)
     return np.frombuffer(hashes, np.uint8).reshape(-1, KEY_BYTES)

@@ -8,19 +8,14 @@ cluster that holds one distinct vector is not split: its items have code 0 from 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.codebooks.kmeans import cluster, distinct_rows, sample
 from assets.codebooks.nearest import NearestCode
-from assets.codebooks.quantizer import Beside, Codes, Quantizer, Vectors
+from assets.codebooks.quantizer import Codes, Quantizer, Vectors
 from assets.codebooks.residual import levels_of
-
-if TYPE_CHECKING:
-    from assets.codebooks.params import CodebooksParams
 
 
 class HierarchicalKMeans(Quantizer):
@@ -53,35 +48,11 @@ class HierarchicalKMeans(Quantizer):
         self._centroids = centroids
         self._parents = parents
         self._codes = codes
-        self.told: dict[str, Any] = {}
 
     @property
     def codebooks(self) -> list[Vectors]:
         """One (codes of the level, dim) matrix of mean offsets per level."""
         return self._codebooks
-
-    @classmethod
-    def fit(
-        cls,
-        vectors: Vectors,
-        params: CodebooksParams,
-        *,
-        device: str = "cpu",
-        beside: Beside | None = None,
-    ) -> Self:
-        """Cluster (items, dim) vectors or a sample, then each cluster, and so on."""
-        points = sample(vectors, params.most_points, params.seed)
-        node = np.zeros(len(points), np.int64)  # of the level above; −1: not split further
-        above = np.zeros((1, points.shape[1]), np.float32)
-        books, centroids, parents, codes = [], [], [], []
-        for level, size in enumerate(params.sizes):
-            grown = _Level.grow(points, node, above, size, level, params, device)
-            books.append(grown.codebook)
-            centroids.append(grown.centroids)
-            parents.append(grown.parents)
-            codes.append(grown.codes)
-            node, above = grown.node, grown.centroids
-        return cls(books, centroids, parents, codes)
 
     def latent(self, vectors: Vectors) -> Vectors:
         """Return the vectors: centroids live in their space."""
@@ -94,7 +65,7 @@ class HierarchicalKMeans(Quantizer):
         node = np.zeros(len(vectors), np.int64)
         for level, centroids in enumerate(self._centroids):
             child = np.full(len(vectors), -1)
-            for parent, rows in _groups(node):
+            for parent, rows in groups_of(node):
                 first, end = np.searchsorted(self._parents[level], [parent, parent + 1])
                 if first < end:
                     child[rows] = first + NearestCode(centroids[first:end])(vectors[rows])
@@ -141,93 +112,7 @@ class HierarchicalKMeans(Quantizer):
         return cls(*(levels_of(tensors, name) for name in names))
 
 
-@dataclass(frozen=True)
-class _Level:
-    """The nodes of one level, by parent and code, and the node that each point went to."""
-
-    codebook: Vectors
-    centroids: Vectors
-    parents: NDArray[np.int32]
-    codes: NDArray[np.int32]
-    node: NDArray[np.int64]
-
-    @classmethod
-    def grow(
-        cls,
-        points: Vectors,
-        node: NDArray[np.int64],
-        above: Vectors,
-        size: int,
-        level: int,
-        params: CodebooksParams,
-        device: str,
-    ) -> Self:
-        """Split every node of the level above that holds more than one distinct point."""
-        found: list[tuple[int, Vectors]] = []
-        for parent, rows in _groups(node):
-            members = points[rows]
-            count = min(size, len(distinct_rows(members)))
-            if count > 1 or level == 0:
-                found.append((parent, _split(members, count, params, level, device)))
-        dim = points.shape[1]
-        if not found:
-            none = np.empty(0, np.int32)
-            empty = np.empty((0, dim), np.float32)
-            return cls(np.zeros((size, dim), np.float32), empty, none, none, np.full(len(node), -1))
-        codes = _number([children - above[parent] for parent, children in found], size, params)
-        order = [np.argsort(own) for own in codes]
-        centroids = np.concatenate([c[o] for (_, c), o in zip(found, order, strict=True)])
-        numbers = np.concatenate([c[o] for c, o in zip(codes, order, strict=True)])
-        parents = np.repeat([p for p, _ in found], [len(c) for _, c in found]).astype(np.int32)
-
-        child = np.full(len(node), -1)
-        for parent, rows in _groups(node):
-            first, end = np.searchsorted(parents, [parent, parent + 1])
-            if first < end:
-                child[rows] = first + NearestCode(centroids[first:end])(points[rows])
-        items = np.bincount(child[child >= 0], minlength=len(centroids))
-        weights = np.bincount(numbers, items, minlength=size)
-        codebook = np.zeros((size, dim))
-        np.add.at(codebook, numbers, (centroids - above[parents]) * items[:, None])
-        codebook /= np.maximum(weights, 1)[:, None]
-        return cls(codebook.astype(np.float32), centroids, parents, numbers, child)
-
-
-def _split(
-    members: Vectors, count: int, params: CodebooksParams, level: int, device: str
-) -> Vectors:
-    return cluster(
-        members,
-        count,
-        iterations=params.iterations,
-        spread=params.start_spread,
-        seed=params.seed + level,
-        device=device,
-    )
-
-
-def _number(offsets: list[Vectors], size: int, params: CodebooksParams) -> list[NDArray[np.int32]]:
-    """Return the code of each child, per parent, from their offsets to it."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    if len(offsets) == 1:
-        return [np.arange(len(offsets[0]), dtype=np.int32)]
-    everywhere = np.ascontiguousarray(np.concatenate(offsets))
-    directions = cluster(
-        sample(everywhere, params.most_points, params.seed),
-        size,
-        iterations=params.iterations,
-        spread=params.start_spread,
-        seed=params.seed,
-    )
-    return [
-        linear_sum_assignment(cdist(own, directions, "sqeuclidean"))[1].astype(np.int32)
-        for own in offsets
-    ]
-
-
-def _groups(node: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def groups_of(node: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Yield each node that is not −1 with the rows that are in it."""
     order = np.argsort(node, kind="stable")
     starts = np.flatnonzero(np.diff(node[order], prepend=-2))

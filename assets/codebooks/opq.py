@@ -10,18 +10,13 @@ variance their parts hold, the greatest first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
-from assets.codebooks.kmeans import cluster, sample
 from assets.codebooks.linear import linear
-from assets.codebooks.quantizer import Beside, Codes, Vectors
+from assets.codebooks.quantizer import Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
-
-if TYPE_CHECKING:
-    from assets.codebooks.params import CodebooksParams
 
 
 class OPQ(ResidualQuantizer):
@@ -32,42 +27,6 @@ class OPQ(ResidualQuantizer):
     def __init__(self, codebooks: list[Vectors], rotation: Vectors) -> None:
         super().__init__(codebooks)
         self._rotation = rotation  # (latent dim, dim), orthonormal columns
-
-    @classmethod
-    def fit(
-        cls,
-        vectors: Vectors,
-        params: CodebooksParams,
-        *,
-        device: str = "cpu",
-        beside: Beside | None = None,
-    ) -> Self:
-        """Learn the rotation, then each part's codebook by k-means."""
-        levels, dim = params.levels, vectors.shape[1]
-        part = -(-dim // levels)
-        padded = np.pad(
-            sample(vectors, params.most_points, params.seed), ((0, 0), (0, part * levels - dim))
-        )
-        rotation = _rotation(padded, levels, max(params.sizes))
-        latent = linear(padded, rotation)
-        variance = latent.var(axis=0).reshape(levels, part).sum(axis=1)
-        order = np.argsort(-variance, kind="stable")
-        rotation = rotation.reshape(levels, part, -1)[order].reshape(levels * part, -1)
-        latent = linear(padded, rotation)
-        codebooks = []
-        for level, size in enumerate(params.sizes):
-            own = slice(level * part, (level + 1) * part)
-            codebook = np.zeros((size, levels * part), np.float32)
-            codebook[:, own] = cluster(
-                np.ascontiguousarray(latent[:, own]),
-                size,
-                iterations=params.iterations,
-                spread=params.start_spread,
-                seed=params.seed + level,
-                device=device,
-            )
-            codebooks.append(codebook)
-        return cls(codebooks, np.ascontiguousarray(rotation[:, :dim]))
 
     def latent(self, vectors: Vectors) -> Vectors:
         """Rotate (n, dim) vectors."""
@@ -85,22 +44,3 @@ class OPQ(ResidualQuantizer):
     def from_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Self:
         """Rebuild the quantizer from :meth:`tensors`."""
         return cls(levels_of(tensors), tensors["rotation"])
-
-
-def _rotation(vectors: Vectors, parts: int, size: int) -> Vectors:
-    """Return the (dim, dim) rotation; with no more vectors than codes there is none to learn.
-
-    Nor with fewer vectors than dimensions: faiss would write past the end of its memory.
-    """
-    import faiss
-
-    dim = vectors.shape[1]
-    bits = int(np.log2(max(2, size)))
-    if len(vectors) <= 2**bits or len(vectors) < dim:
-        return np.eye(dim, dtype=np.float32)
-    matrix = faiss.OPQMatrix(dim, parts)
-    quantizer = faiss.ProductQuantizer(dim, parts, bits)
-    quantizer.cp.min_points_per_centroid = 1
-    matrix.pq = quantizer
-    matrix.train(vectors)
-    return np.asarray(faiss.vector_to_array(matrix.A).reshape(dim, dim))

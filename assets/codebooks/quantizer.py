@@ -1,13 +1,12 @@
-"""What every quantizer can do: the whole interface.
+"""What every fitted quantizer can do: the whole interface.
 
-A new quantizer is a file beside this and a line in ``quantizers.py``; if it has knobs of its own,
-its file holds a frozen model of them, and ``params.py`` and params.yaml a section of its name.
+A new quantizer is a file beside this and a line in ``quantizers.py``, and how it is learnt a file
+of the same name and a line in ``fitting/``. Knobs of its own stand in ``params.py``, in a frozen
+model, and in params.yaml, in a section of its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -17,19 +16,6 @@ Vectors = NDArray[np.float32]
 Codes = NDArray[np.int32]
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What some quantizers learn from beside vectors.
-
-    Attributes:
-        item_ids: (items,) text, in the order of the vectors.
-        pairs: Reads (pairs, 2) rows of items that occur together in train.
-    """
-
-    item_ids: NDArray[np.object_]
-    pairs: Callable[[], NDArray[np.int64]]
-
-
 class Quantizer(Protocol):
     """A fitted quantizer of L levels.
 
@@ -37,35 +23,16 @@ class Quantizer(Protocol):
         name: What params call it.
         additive: Whether a vector's reconstruction in latent space is the sum of one row per level
             codebook. Policies that walk residuals (ecm, rrs, knn_n, optimal) need it.
-        told: What fitting has to say for the report; empty once loaded.
     """
 
     name: ClassVar[str]
     additive: ClassVar[bool]
-    told: dict[str, Any]
 
     @property
     def codebooks(self) -> list[Vectors]:
         """One (codes of the level, latent dim) matrix per level.
 
         Of a quantizer that is not additive they are the mean of what a code adds.
-        """
-        ...
-
-    @classmethod
-    def fit(
-        cls, vectors: Vectors, params: Any, *, device: str = "cpu", beside: Beside | None = None
-    ) -> Self:
-        """Learn from (items, dim) float32 vectors, in order of item_id.
-
-        Args:
-            vectors: Finite, at least one.
-            params: Those of the stage.
-            device: Where to compute: ``cpu``, ``cuda`` or ``auto``.
-            beside: What else there is to learn from.
-
-        Raises:
-            UserError: It cannot be fitted; the text says what to change.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""The quantizers by name. A new one is a file beside this and a line here."""
+"""The quantizers by name, as far as loading and using them needs.
+
+How they are learnt stands in ``fitting/``, which nothing here imports.
+"""
 
 from __future__ import annotations
 

@@ -17,15 +17,14 @@ from assets.codebooks.quantizer import Codes, Quantizer, Vectors
 class ResidualQuantizer(Quantizer):
     """Additive, and by default the nearest code at every level (beam 1).
 
-    A subclass says how to fit; one whose codebooks live in another space than the vectors says how
-    to get there and back.
+    A subclass whose codebooks live in another space than the vectors says how to get there and
+    back.
     """
 
     additive: ClassVar[bool] = True
 
     def __init__(self, codebooks: list[Vectors]) -> None:
         self._codebooks = codebooks
-        self.told: dict[str, Any] = {}
 
     @property
     def codebooks(self) -> list[Vectors]:
@@ -72,6 +71,12 @@ def nearest_path(latent: Vectors, codebooks: list[Vectors]) -> Codes:
             if level + 1 < len(codebooks):
                 residuals -= codebook[codes[rows, level]]
     return codes
+
+
+def unit_rows(rows: NDArray[Any]) -> Vectors:
+    """Return (n, dim) rows at length 1; rows of length 0 stay as they are."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 def code_sums(codes: Codes, codebooks: list[Vectors]) -> Vectors:

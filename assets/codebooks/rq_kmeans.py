@@ -6,30 +6,14 @@ own ``ResidualQuantizer`` searches with beam 5 by default, which gives other cod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from assets.codebooks.kmeans import cluster, sample
 from assets.codebooks.nearest import NearestCode
-from assets.codebooks.quantizer import Beside, Codes, Vectors
-from assets.codebooks.residual import ResidualQuantizer, levels_of
-from assets.stage import progress
-
-if TYPE_CHECKING:
-    from assets.codebooks.params import CodebooksParams
-
-
-class RQKMeansParams(BaseModel):
-    """Section ``codebooks.rq_kmeans`` of params.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    normalise_residuals: bool = Field(
-        False, description="Residuals are clustered by direction alone, whatever their length."
-    )
+from assets.codebooks.quantizer import Codes, Vectors
+from assets.codebooks.residual import ResidualQuantizer, levels_of, unit_rows
 
 
 class RQKMeans(ResidualQuantizer):
@@ -51,40 +35,6 @@ class RQKMeans(ResidualQuantizer):
         super().__init__(codebooks)
         self._directions = directions or []
 
-    @classmethod
-    def fit(
-        cls,
-        vectors: Vectors,
-        params: CodebooksParams,
-        *,
-        device: str = "cpu",
-        beside: Beside | None = None,
-    ) -> Self:
-        """Learn one codebook per level from (items, dim) vectors or a sample of them."""
-        residuals = sample(vectors, params.most_points, params.seed)
-        codebooks: list[Vectors] = []
-        directions: list[Vectors] = []
-        for level, size in enumerate(progress(params.sizes, "fitting levels")):
-            by_direction = params.rq_kmeans.normalise_residuals
-            points = _unit(residuals) if by_direction else residuals
-            codebook = cluster(
-                points,
-                size,
-                iterations=params.iterations,
-                spread=params.start_spread,
-                seed=params.seed + level,
-                device=device,
-            )
-            codebooks.append(codebook)
-            if not by_direction and level + 1 == params.levels:
-                break
-            codes = NearestCode(codebook)(points)
-            if by_direction:
-                directions.append(codebook)
-                codebooks[-1] = _means(residuals, codes, size)
-            residuals = residuals - codebooks[-1][codes]
-        return cls(codebooks, directions)
-
     def encode(self, vectors: Vectors) -> Codes:
         """Return the (n, levels) codes of (n, dim) vectors: the nearest one at each level."""
         if not self._directions:
@@ -92,7 +42,7 @@ class RQKMeans(ResidualQuantizer):
         residuals = np.array(vectors, np.float32)
         codes = np.empty((len(vectors), len(self.codebooks)), np.int32)
         for level, (codebook, own) in enumerate(zip(self.codebooks, self._directions, strict=True)):
-            codes[:, level] = NearestCode(own)(_unit(residuals))
+            codes[:, level] = NearestCode(own)(unit_rows(residuals))
             residuals -= codebook[codes[:, level]]
         return codes
 
@@ -105,15 +55,3 @@ class RQKMeans(ResidualQuantizer):
     def from_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Self:
         """Rebuild the quantizer from :meth:`tensors`."""
         return cls(levels_of(tensors), levels_of(tensors, "direction_"))
-
-
-def _unit(rows: Vectors) -> Vectors:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
-
-
-def _means(rows: Vectors, codes: NDArray[np.int64], size: int) -> Vectors:
-    sums = np.zeros((size, rows.shape[1]))
-    np.add.at(sums, codes, rows)
-    items = np.bincount(codes, minlength=size)[:, None]
-    return (sums / np.maximum(items, 1)).astype(np.float32)

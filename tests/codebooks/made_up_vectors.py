@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.fitters import fit_quantizer
 from assets.codebooks.params import CodebooksParams
-from assets.codebooks.quantizer import Beside, Quantizer
+from assets.codebooks.quantizer import Quantizer
 from assets.codebooks.quantizers import QUANTIZERS
 
 FITTED = [name for name in QUANTIZERS if name != "external"]  # learn their codes from vectors
@@ -46,10 +48,13 @@ def small(quantizer: str = "rq_kmeans", **changes: Any) -> CodebooksParams:
 
 
 def fit(quantizer: str, vectors: np.ndarray, **changes: Any) -> Quantizer:
-    return QUANTIZERS[quantizer].fit(vectors, small(quantizer, **changes))
+    return fit_quantizer(data_of(vectors), small(quantizer, **changes)).quantizer
 
 
-def beside(items: int, pairs: np.ndarray | None = None) -> Beside:
-    ids = np.array([f"item {row:03}" for row in range(items)], object)
+def names_of(items: int) -> np.ndarray:
+    return np.array([f"item {row:03}" for row in range(items)], object)
+
+
+def data_of(vectors: np.ndarray, pairs: np.ndarray | None = None) -> TrainingData:
     none = np.empty((0, 2), np.int64)
-    return Beside(ids, lambda: none if pairs is None else pairs)
+    return TrainingData(vectors, names_of(len(vectors)), lambda: none if pairs is None else pairs)

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from codebooks.made_up_vectors import FITTED, beside, clustered, small
+from codebooks.made_up_vectors import FITTED, clustered, fit, names_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from other_processor import run_elsewhere
@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.quantizer import Quantizer
-from assets.codebooks.quantizers import QUANTIZERS
 
 # a quantizer, its params, and how many distinct vectors it learns from: with five there are spare
 # codes that repeat others, so that every vector has ties
@@ -35,13 +34,12 @@ def quantizer_of(name: str, variant: str, points: int) -> Quantizer:
     if name == "external":
         with TemporaryDirectory() as folder:
             codes = np.random.default_rng(0).integers(8, size=(points, 3))
-            given_ids = beside(points).item_ids
-            rows = [f"{item},{a} {b} {c}" for item, (a, b, c) in zip(given_ids, codes, strict=True)]
+            named = zip(names_of(points), codes, strict=True)
+            rows = [f"{item},{a} {b} {c}" for item, (a, b, c) in named]
             (Path(folder) / "ids.csv").write_text("item_id,sid\n" + "\n".join(rows))
-            params = small(name, external={"folder": folder})
-            return QUANTIZERS[name].fit(vectors, params, beside=beside(points))
+            return fit(name, vectors, external={"folder": folder})
     knobs = {"rq_kmeans": {"normalise_residuals": True}} if variant else {}
-    return QUANTIZERS[name].fit(vectors, small(name, **knobs))
+    return fit(name, vectors, **knobs)
 
 
 @cache

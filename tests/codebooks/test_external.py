@@ -5,17 +5,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from codebooks.made_up_vectors import beside, clustered, small
+from codebooks.made_up_vectors import clustered, data_of, names_of, small
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.external import External
+from assets.codebooks.fitting.external import fit_external
 from assets.interactions.incoming import incoming
 from assets.stage import UserError
 
 ITEMS = 40
 VECTORS = clustered(ITEMS)
 CODES = np.random.default_rng(3).integers([3, 5], size=(ITEMS, 2))
-IDS = beside(ITEMS).item_ids
+IDS = names_of(ITEMS)
 
 
 def write(folder, name: str = "ids.csv", codes: np.ndarray = CODES, ids=IDS) -> None:
@@ -37,7 +38,7 @@ def write(folder, name: str = "ids.csv", codes: np.ndarray = CODES, ids=IDS) -> 
 
 def fit(folder, items: int = ITEMS) -> External:
     params = small("external", external={"folder": str(folder)})
-    return External.fit(VECTORS[:items], params, beside=beside(items))
+    return fit_external(data_of(VECTORS[:items]), params).quantizer
 
 
 @pytest.mark.parametrize("name", ["ids.csv", "ids.parquet", "ids.jsonl"])

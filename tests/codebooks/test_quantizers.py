@@ -1,5 +1,7 @@
 """What holds of every quantizer that learns from vectors."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from codebooks.made_up_vectors import FITTED, clustered, fit, small
@@ -11,7 +13,8 @@ from safetensors.numpy import save_file
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.fit_report import describe_fit
-from assets.codebooks.params import CodebooksParams
+from assets.codebooks.fitting.fitters import FITTERS
+from assets.codebooks.params import CodebooksParams, QuantizerName
 from assets.codebooks.quantizers import QUANTIZERS
 
 some_vectors = arrays.arrays(
@@ -19,8 +22,9 @@ some_vectors = arrays.arrays(
 )
 
 
-def test_every_quantizer_is_listed_under_its_own_name() -> None:
+def test_every_quantizer_is_listed_under_its_own_name_and_can_be_fitted() -> None:
     assert all(name == kind.name for name, kind in QUANTIZERS.items())
+    assert list(QUANTIZERS) == list(FITTERS) == list(get_args(QuantizerName))
 
 
 @pytest.mark.parametrize("name", FITTED)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from codebooks.made_up_vectors import clustered, small
+from codebooks.made_up_vectors import clustered, fit
 
 from assets.codebooks.fit_report import describe_fit
 from assets.codebooks.params import CodebooksParams
@@ -9,7 +9,7 @@ from assets.codebooks.rq_kmeans import RQKMeans
 
 def test_each_level_lowers_the_error() -> None:
     vectors = clustered(400)
-    quantizer = RQKMeans.fit(vectors, small())
+    quantizer = fit("rq_kmeans", vectors)
     codes = quantizer.encode(vectors)
     left = [((vectors - quantizer.decode(codes[:, :n])) ** 2).sum() for n in range(4)]
     assert left == sorted(left, reverse=True)
@@ -19,7 +19,7 @@ def test_each_level_lowers_the_error() -> None:
 @pytest.mark.parametrize("items", [1, 2, 7, 8, 9])
 def test_more_codes_than_items_rebuild_every_item_exactly(items: int) -> None:
     vectors = clustered(items)
-    quantizer = RQKMeans.fit(vectors, small())
+    quantizer = fit("rq_kmeans", vectors)
     assert [book.shape for book in quantizer.codebooks] == [(8, 16)] * 3
     rebuilt = quantizer.decode(quantizer.encode(vectors))
     np.testing.assert_allclose(rebuilt, vectors, atol=1e-2 if items > 8 else 1e-6)
@@ -27,16 +27,16 @@ def test_more_codes_than_items_rebuild_every_item_exactly(items: int) -> None:
 
 def test_equal_vectors_get_equal_codes() -> None:
     vectors = np.repeat(clustered(1), 50, axis=0)
-    codes = RQKMeans.fit(vectors, small()).encode(vectors)
+    codes = fit("rq_kmeans", vectors).encode(vectors)
     assert len(np.unique(codes, axis=0)) == 1
 
 
 def test_a_large_catalogue_is_sampled_and_still_encoded_as_a_whole() -> None:
     vectors = clustered(2000)
-    quantizer = RQKMeans.fit(vectors, small(max_points_per_code=10))
+    quantizer = fit("rq_kmeans", vectors, max_points_per_code=10)
     codes = quantizer.encode(vectors)
     assert codes.shape == (2000, 3)
-    whole = RQKMeans.fit(vectors, small())
+    whole = fit("rq_kmeans", vectors)
     error = ((vectors - quantizer.decode(codes)) ** 2).sum()
     assert error < 1.5 * ((vectors - whole.decode(whole.encode(vectors))) ** 2).sum()
 
@@ -56,8 +56,8 @@ def test_codes_stay_in_even_use_where_vectors_have_many_dimensions() -> None:
     vectors = np.random.default_rng(0).normal(size=(1500, 96)).astype(np.float32)
 
     def least_perplexity(spread: float) -> float:
-        params = CodebooksParams(levels=2, codebook_size=32, start_spread=spread)
-        quantizer = RQKMeans.fit(vectors, params)
+        knobs = {"levels": 2, "codebook_size": 32, "iterations": 25}
+        quantizer = fit("rq_kmeans", vectors, start_spread=spread, **knobs)
         return describe_fit(quantizer, vectors, quantizer.encode(vectors))["perplexity_worst_level"]
 
     assert least_perplexity(CodebooksParams().start_spread) > least_perplexity(1.0) + 4
@@ -65,8 +65,7 @@ def test_codes_stay_in_even_use_where_vectors_have_many_dimensions() -> None:
 
 def test_normalised_residuals_are_coded_by_direction_and_rebuilt_by_their_mean() -> None:
     vectors = clustered(400)
-    params = small(rq_kmeans={"normalise_residuals": True})
-    quantizer = RQKMeans.fit(vectors, params)
+    quantizer = fit("rq_kmeans", vectors, rq_kmeans={"normalise_residuals": True})
     codes = quantizer.encode(vectors)
     left = vectors
     for level, book in enumerate(quantizer.codebooks):
@@ -80,5 +79,5 @@ def test_normalised_residuals_are_coded_by_direction_and_rebuilt_by_their_mean()
         left = left - book[codes[:, level]]
     loaded = RQKMeans.from_tensors(quantizer.tensors())
     np.testing.assert_array_equal(loaded.encode(vectors), codes)
-    plain = RQKMeans.fit(vectors, small())
+    plain = fit("rq_kmeans", vectors)
     assert (plain.encode(vectors) != codes).any()

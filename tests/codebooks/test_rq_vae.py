@@ -3,33 +3,40 @@
 import numpy as np
 import pytest
 import torch
-from codebooks.made_up_vectors import beside, clustered, fit, small
+from codebooks.made_up_vectors import clustered, data_of, fit, small
 
-from assets.codebooks.collapse_doctor import CollapseDoctor, Vitals
 from assets.codebooks.fit_report import describe_fit
-from assets.codebooks.rq_vae import RQVAE, RQVAEParams
-from assets.codebooks.rq_vae_levels import sinkhorn
-from assets.codebooks.rq_vae_training import contrast
+from assets.codebooks.fitting.collapse_doctor import CollapseDoctor, Vitals
+from assets.codebooks.fitting.fit import Fitted
+from assets.codebooks.fitting.rq_vae import fit_rq_vae
+from assets.codebooks.fitting.rq_vae_levels import sinkhorn
+from assets.codebooks.fitting.rq_vae_training import contrast
+from assets.codebooks.params import RQVAEParams
+from assets.codebooks.quantizer import Quantizer
 from assets.stage import UserError
 
 LEARNING = {"epochs": 25, "plain_epochs": 5, "learning_rate": 0.01}
 
 
-def train(vectors: np.ndarray, pairs: np.ndarray | None = None, **knobs: object) -> RQVAE:
-    params = small("rq_vae", rq_vae=LEARNING | knobs)
-    return RQVAE.fit(vectors, params, beside=beside(len(vectors), pairs))
+def learn(vectors: np.ndarray, pairs: np.ndarray | None = None, **knobs: object) -> Fitted:
+    return fit_rq_vae(data_of(vectors, pairs), small("rq_vae", rq_vae=LEARNING | knobs))
 
 
-def least_perplexity(quantizer: RQVAE, vectors: np.ndarray) -> float:
+def train(vectors: np.ndarray, pairs: np.ndarray | None = None, **knobs: object) -> Quantizer:
+    return learn(vectors, pairs, **knobs).quantizer
+
+
+def least_perplexity(quantizer: Quantizer, vectors: np.ndarray) -> float:
     report = describe_fit(quantizer, vectors, quantizer.encode(vectors))
     return report["perplexity_worst_level"]
 
 
 def test_what_was_trained_in_torch_is_what_works_in_numpy() -> None:
     vectors = clustered(200)
-    quantizer = train(vectors)
+    learnt = learn(vectors)
+    quantizer = learnt.quantizer
     report = describe_fit(quantizer, vectors, quantizer.encode(vectors))
-    last = quantizer.told["training"][-1]
+    last = learnt.told["training"][-1]
     explained = 1 - report["mse"] / vectors.var(axis=0).sum()
     assert explained == pytest.approx(last["variance_explained"], abs=1e-3)
     for row in report["levels"]:
@@ -165,10 +172,10 @@ def test_a_collapse_stops_training_early_and_is_explained() -> None:
 
 
 def test_a_collapse_may_be_kept_for_the_gate_to_judge() -> None:
-    quantizer = train(clustered(300), **COLLAPSING, on_collapse="keep")
-    assert quantizer.told["collapsed"]
-    assert "the codes collapsed" in quantizer.told["diagnosis"]
-    assert len(quantizer.told["training"]) == 40
+    told = learn(clustered(300), **COLLAPSING, on_collapse="keep").told
+    assert told["collapsed"]
+    assert "the codes collapsed" in told["diagnosis"]
+    assert len(told["training"]) == 40
 
 
 def vitals(*perplexity: float, loss: float = 1.0, spread: float = 0.5) -> Vitals:

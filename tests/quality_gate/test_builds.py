@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from assets.codebooks.artifact import Codebooks
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.rq_kmeans import fit_rq_kmeans
 from assets.codebooks.params import CodebooksParams
 from assets.codebooks.quantizers import QUANTIZERS
-from assets.codebooks.rq_kmeans import RQKMeans
 from assets.collision_report.params import CollisionReportParams
 from assets.embeddings.artifact import Embeddings
 from assets.quality_gate.artifact import Verdict
@@ -119,7 +120,7 @@ def test_codes_that_mean_nothing_are_stopped(folder):
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
     params = CodebooksParams(codebook_size=16)
     (folder / "data" / "codebooks").mkdir()
-    quantizer = RQKMeans.fit(noise, params)
+    quantizer = fit_rq_kmeans(TrainingData(noise), params).quantizer
     Codebooks(quantizer, "text", {}).save(folder / "data" / "codebooks")
     assert "variance_explained" in failed(judged(folder, policy="append_index"))
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from semantic_ids.made_up import books_of, catalogue
 
 from assets.codebooks.artifact import Codebooks
-from assets.codebooks.hierarchical_kmeans import HierarchicalKMeans
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.hierarchical_kmeans import fit_hierarchical_kmeans
 from assets.codebooks.params import CodebooksParams
 from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.appending import Grown, added_error, append_items, drift
@@ -167,7 +168,8 @@ def test_an_index_without_numbers_left_asks_for_a_rebuild():
 def test_codes_that_mean_something_only_under_their_prefix_are_appended_to_as_well():
     ids, vectors = catalogue(80)
     params = CodebooksParams(quantizer="hierarchical_kmeans", levels=2, codebook_size=4)
-    tree = Codebooks(HierarchicalKMeans.fit(vectors[:60], params), "text", {})
+    fitted = fit_hierarchical_kmeans(TrainingData(vectors[:60]), params)
+    tree = Codebooks(fitted.quantizer, "text", {})
     assert not tree.quantizer.additive
     policy = POLICIES["append_index"](params_of("append_index"))
     first = Problem.of(ids[:60], vectors[:60], tree)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.codebooks.artifact import Codebooks
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.rq_kmeans import fit_rq_kmeans
 from assets.codebooks.params import CodebooksParams
-from assets.codebooks.rq_kmeans import RQKMeans
 from assets.semantic_ids.params import SemanticIdsParams
 from assets.semantic_ids.policy import Prior, Problem
 from assets.semantic_ids.rrs import RRS
@@ -18,7 +19,7 @@ from assets.stage import UserError
 
 def fitted(vectors: np.ndarray, levels: int, size: int) -> Codebooks:
     params = CodebooksParams(levels=levels, codebook_size=size, iterations=5)
-    return Codebooks(RQKMeans.fit(vectors, params), "text", {})
+    return Codebooks(fit_rq_kmeans(TrainingData(vectors), params).quantizer, "text", {})
 
 
 def catalogue(items: int, seed: int = 0, dim: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,15 @@
 import numpy as np
 
-from assets.codebooks.hierarchical_kmeans import HierarchicalKMeans
+from assets.codebooks.fitting.fit import TrainingData
+from assets.codebooks.fitting.hierarchical_kmeans import fit_hierarchical_kmeans
 from assets.codebooks.params import CodebooksParams
 from assets.semantic_ids.path import code_distances, path_distances
 
 
 def test_distances_in_a_tree_are_to_the_cluster_that_the_codes_name() -> None:
     vectors = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
-    tree = HierarchicalKMeans.fit(vectors, CodebooksParams(levels=3, codebook_size=(8, 40, 8)))
+    params = CodebooksParams(levels=3, codebook_size=(8, 40, 8))
+    tree = fit_hierarchical_kmeans(TrainingData(vectors), params).quantizer
     codes = tree.encode(vectors)
     distances = code_distances(tree, vectors, codes)
     assert distances.shape == (60, 3)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assets.codebooks.kmeans import cluster
-
-if TYPE_CHECKING:
-    from assets.codebooks.params import CodebooksParams
-    from assets.codebooks.rq_vae import RQVAEParams
+from assets.codebooks.fitting.kmeans import cluster
+from assets.codebooks.params import CodebooksParams, RQVAEParams
 
 LEAST_LEFT = 1e-6  # of the latents' mean squared length: a residual below it is nothing
 
@@ -63,9 +59,8 @@ class Levels:
         found = cluster(
             np.ascontiguousarray(points.cpu().numpy()),
             size,
-            iterations=self.params.iterations,
-            spread=self.params.start_spread,
-            seed=self.params.seed + level,
+            self.params,
+            level=level,
         )
         return torch.from_numpy(found).to(points.device)
 

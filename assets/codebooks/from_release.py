@@ -11,7 +11,7 @@ from assets.codebooks.params import CodebooksParams
 from assets.stage import UserError
 
 
-def frozen_codebooks(folder: Path, params: CodebooksParams, dim: int) -> Codebooks:
+def codebooks_from_release(folder: Path, params: CodebooksParams, dim: int) -> Codebooks:
     """Load the codebooks of a release and make sure that they are what is asked for.
 
     What else params say of learning is not read: nothing is learnt.

@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from assets.codebooks.rq_vae import RQVAEParams
+from assets.codebooks.params import RQVAEParams
 
 
 @dataclass(frozen=True)

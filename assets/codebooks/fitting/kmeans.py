@@ -5,19 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.codebooks.params import CodebooksParams
 from assets.codebooks.quantizer import Vectors
 
 
-def sample(vectors: Vectors, limit: int, seed: int) -> Vectors:
-    """Return all (n, dim) vectors, or a seeded sample of ``limit`` of them in their order."""
-    if len(vectors) <= limit:
+def training_sample(vectors: Vectors, params: CodebooksParams) -> Vectors:
+    """Return all (n, dim) vectors, or a seeded sample of them in their order."""
+    if len(vectors) <= params.most_points:
         return np.ascontiguousarray(vectors, np.float32)
-    rows = np.random.default_rng(seed).choice(len(vectors), limit, replace=False)
+    draw = np.random.default_rng(params.seed)
+    rows = draw.choice(len(vectors), params.most_points, replace=False)
     return np.ascontiguousarray(vectors[np.sort(rows)], np.float32)
 
 
 def cluster(
-    points: Vectors, size: int, *, iterations: int, spread: float, seed: int, device: str = "cpu"
+    points: Vectors, size: int, params: CodebooksParams, *, level: int = 0, device: str = "cpu"
 ) -> Vectors:
     """Return the (size, dim) centroids of (n, dim) points.
 
@@ -27,14 +29,13 @@ def cluster(
     Args:
         points: Finite float32.
         size: Number of centroids.
-        iterations: Of Lloyd's algorithm.
-        spread: Centroids start from random points, drawn in towards the mean to this share of
-            their distance from it.
-        seed: Of the points to start from.
+        params: Iterations, and how far from the mean centroids start.
+        level: Each one starts from points of its own.
         device: ``cpu`` keeps k-means off the GPU that faiss may have.
     """
     import faiss
 
+    seed = params.seed + level
     distinct = distinct_rows(points)
     if len(distinct) <= size:
         return np.resize(points[distinct], (size, points.shape[1]))
@@ -42,7 +43,7 @@ def cluster(
     kmeans = faiss.Kmeans(
         points.shape[1],
         size,
-        niter=iterations,
+        niter=params.iterations,
         seed=seed,
         gpu=bool(on_gpu),
         # faiss warns below the first and samples above the second; sampling was done before
@@ -53,7 +54,7 @@ def cluster(
     # points as they are, k-means ends with one code in the middle and many that hold one item.
     rows = np.random.default_rng(seed).choice(len(points), size, replace=False)
     mean = points.mean(axis=0)
-    start = mean + spread * (points[np.sort(rows)] - mean)
+    start = mean + params.start_spread * (points[np.sort(rows)] - mean)
     kmeans.train(points, init_centroids=start.astype(np.float32))
     return np.asarray(kmeans.centroids, np.float32)
 

@@ -1,4 +1,4 @@
-"""Training of the RQ-VAE, in torch. Its loss and its parts are told in ``rq_vae.py``."""
+"""Training of the RQ-VAE, in torch. Its loss and its parts are told in ``codebooks/rq_vae.py``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  as all of torch's users call it
 
-from assets.codebooks.collapse_doctor import CollapseDoctor, Vitals
+from assets.codebooks.fitting.collapse_doctor import CollapseDoctor, Vitals
+from assets.codebooks.fitting.rq_vae_levels import Levels
+from assets.codebooks.params import CodebooksParams, RQVAEParams
 from assets.codebooks.quantizer import Vectors
-from assets.codebooks.rq_vae_levels import Levels
+from assets.codebooks.rq_vae import Layers
 from assets.stage import UserError
 from assets.training.forecast import steps_foreseen
 from assets.training.schedules import set_learning_rate, warmup_cosine
-
-if TYPE_CHECKING:
-    from assets.codebooks.params import CodebooksParams
-    from assets.codebooks.rq_vae import Layers, RQVAEParams
 
 WATCHED = 32  # vectors per code on which the use of codes is measured
 START_SCALE = 1 / 0.07  # of similarities in the contrast, as in FORGE
