@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.rebuilds import incoming_sensor, rebuild, repro_sensor, weekly_rebuild
+from orchestration.rebuilds import incoming_sensor, repro_sensor, run_everything, weekly_run
 from orchestration.stage_assets import release_asset, stage_asset
 from orchestration.studies.jobs import study_jobs
 
@@ -30,8 +30,8 @@ def build_definitions(root: Path) -> dg.Definitions:
             *(stage_asset(pipeline, stage) for stage in pipeline.stages.values()),
             release_asset(pipeline),
         ],
-        jobs=[rebuild, *study_jobs(pipeline)],
-        schedules=[weekly_rebuild],
+        jobs=[run_everything, *study_jobs(pipeline)],
+        schedules=[weekly_run],
         sensors=[incoming_sensor(pipeline), repro_sensor(pipeline)],
         # Each stage is a process of its own already; one more per step costs two seconds each.
         executor=dg.in_process_executor,

@@ -9,11 +9,16 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from assets.stage import Params, load_params, stage_names
+from assets.stage import Params, load_params
+from orchestration.dvc_pipeline import Pipeline
 
 
 def require_valid_params(root: Path) -> None:
     """Let pass only a params.yaml whose every section is valid.
+
+    Args:
+        root: The project's folder. Stages of its dvc.yaml that run other commands than ours are
+            not looked into.
 
     Raises:
         UserError: The first fault, by file and key.
@@ -21,9 +26,10 @@ def require_valid_params(root: Path) -> None:
     from orchestration.releases.publishing import ReleaseParams
 
     file = root / "params.yaml"
-    for stage in stage_names():
-        load_params(stage, params_model(stage), file)
-    load_params("release", ReleaseParams, file)
+    load_params("release", ReleaseParams, file)  # with it, sections that nobody has
+    for stage in Pipeline.load(root).stages.values():
+        if stage.cmd == f"python -m assets.{stage.name}":
+            load_params(stage.name, params_model(stage.name), file)
 
 
 def params_model(stage: str) -> type[Params]:

@@ -1,4 +1,4 @@
-"""What starts a rebuild without a person, and what notices the work that people did by hand.
+"""What starts a run without a person, and what notices the work that people did by hand.
 
 All of it is off until switched on in the UI, except the sensor that only takes note.
 """
@@ -23,23 +23,23 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-rebuild = dg.define_asset_job(
-    "rebuild",
+run_everything = dg.define_asset_job(
+    "run_everything",
     selection=dg.AssetSelection.all(),
     description="Every stage that is out of date, then a release.",
 )
 
-weekly_rebuild = dg.ScheduleDefinition(
-    name="weekly_rebuild",
-    job=rebuild,
+weekly_run = dg.ScheduleDefinition(
+    name="weekly_run",
+    job=run_everything,
     cron_schedule="0 3 * * 0",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Rebuilds and publishes on Sundays at three in the morning.",
+    description="Runs what is out of date and publishes, on Sundays at three in the morning.",
 )
 
 
 def incoming_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
-    """Make the sensor that rebuilds when new files have arrived and have settled.
+    """Make the sensor that runs everything when new files have arrived and have settled.
 
     Settled means that two looks in a row found the same names, sizes and times. DVC then says
     whether the content differs from what was last built; a run is asked for once per listing.
@@ -47,10 +47,10 @@ def incoming_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="incoming_files",
-        job=rebuild,
+        job=run_everything,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Rebuilds when files in data/incoming/ have settled and differ from the last.",
+        description="Runs when files in data/incoming/ have settled and are others than the last run's.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         seen = json.loads(context.cursor or "{}")

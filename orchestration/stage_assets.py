@@ -14,8 +14,10 @@ from typing import Any
 
 import dagster as dg
 
+from assets.stage import UserError
 from orchestration import gate_checks
 from orchestration.dvc_pipeline import Pipeline, Stage, StageFailedError, repro
+from orchestration.project_params import require_valid_params
 from orchestration.releases.publishing import publish
 from orchestration.releases.store import PublishError, Release
 
@@ -47,6 +49,10 @@ def stage_asset(pipeline: Pipeline, stage: Stage) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         begun = time.time()
+        try:
+            require_valid_params(pipeline.root)
+        except UserError as fault:
+            raise dg.Failure(description=str(fault), allow_retries=False) from None
         try:
             outcome = repro(pipeline.root, stage.name, context.log.info)
         except StageFailedError as failure:

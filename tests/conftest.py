@@ -70,7 +70,7 @@ def run_in() -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """A worker for each core that may be used; each takes about a gigabyte of memory."""
-    from assets.machine import usable_cores
+    from assets.threads import usable_cores
 
     return min(usable_cores(), 8)
 

@@ -43,9 +43,11 @@ def refresh(
 ) -> None:
     """Keep encoder, codebooks and IDs of a release, give new items IDs beside them, and run."""
     from orchestration.growth import set_base
+    from orchestration.project_params import require_valid_params
     from orchestration.releases import store
 
     root = project_root()
+    require_valid_params(root)
     release = store.find(root, name)
     if name is None and _is_built(root, release):
         said = f"nothing to grow: {release.name} holds all there is; data/base.yaml stays as it is"
@@ -59,18 +61,20 @@ def refresh(
 def rebuild(as_json: AsJson = False) -> None:
     """Learn everything anew, encoder, codebooks and IDs, and run."""
     from orchestration.growth import set_base
+    from orchestration.project_params import require_valid_params
 
     root = project_root()
+    require_valid_params(root)
     set_base(root, None)
     _run(root, as_json)
 
 
 def _is_built(root: Path, release: Any) -> bool:
     """Tell whether what the project asks for now is what a release holds."""
-    from orchestration.commands.full_run import ready_for_dvc
+    from orchestration.commands.full_run import get_ready
     from orchestration.dvc_pipeline import Pipeline
 
-    ready_for_dvc(root, console(sys.stderr))
+    get_ready(root, console(sys.stderr))
     pipeline = Pipeline.load(root)
     made = {stage: lock.output for stage, lock in pipeline.lock().items()}
     return release.assets == made and not pipeline.stale()
@@ -139,7 +143,7 @@ def publish(
 def releases(as_json: AsJson = False) -> None:
     """List the releases, the oldest first."""
     from orchestration.releases import store
-    from orchestration.releases.publishing import RECALL
+    from orchestration.releases.checks import RECALL
 
     root = project_root()
     used = store.current(root)
@@ -183,13 +187,13 @@ def rollback(
 @commands.command(rich_help_panel=PANEL)
 def status(as_json: AsJson = False) -> None:
     """Say which assets are out of date and why, and what is released."""
-    from orchestration.commands.full_run import ready_for_dvc
+    from orchestration.commands.full_run import get_ready
     from orchestration.dvc_pipeline import Pipeline
     from orchestration.growth import base_name
     from orchestration.releases.store import current
 
     root = project_root()
-    ready_for_dvc(root, console(sys.stderr))
+    get_ready(root, console(sys.stderr))
     pipeline, release = Pipeline.load(root), current(root)
     stale = pipeline.stale()
     made = {name: lock.output for name, lock in pipeline.lock().items()}
@@ -223,10 +227,10 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
 ) -> None:
     """Open Dagster on this machine: lineage, figures, checks, schedule and sensor."""
-    from orchestration.commands.full_run import ready_for_dvc
+    from orchestration.commands.full_run import get_ready
 
     root = project_root()
-    ready_for_dvc(root, console(sys.stderr))
+    get_ready(root, console(sys.stderr))
     require_free_port(port, "sidmill ui")
     home = root / ".dagster"
     home.mkdir(exist_ok=True)

@@ -24,6 +24,7 @@ from assets.files import read_json
 from assets.stage import BASE_FILE, UserError
 from orchestration.dvc_pipeline import Outcome, Pipeline, StageFailedError, repro
 from orchestration.growth import set_base
+from orchestration.project_params import require_valid_params
 from orchestration.releases.store import current
 
 BEGINNINGS: dict[re.Pattern[str], Outcome] = {
@@ -122,7 +123,7 @@ def build(root: Path, console: Console) -> list[StageRun]:
     Raises:
         UserError: A stage failed; the text says which, why, and what still answers.
     """
-    ready_for_dvc(root, console)
+    get_ready(root, console)
     watcher, started = Watcher(console), time.time()
     try:
         with watcher.watching():
@@ -157,8 +158,15 @@ def still_answers(root: Path) -> str:
     return "Nothing is released yet."
 
 
-def ready_for_dvc(root: Path, console: Console) -> None:
-    """Let DVC work in a folder that is no git repository, or whose data/ was cleared away."""
+def get_ready(root: Path, console: Console) -> None:
+    """Let a run begin: its params are valid, and DVC can work here.
+
+    DVC is made to work in a folder that is no git repository, or whose data/ was cleared away.
+
+    Raises:
+        UserError: A fault in params.yaml, which would stop a stage in its turn; or DVC's own.
+    """
+    require_valid_params(root)
     asked = {file for stage in Pipeline.load(root).stages.values() for file, _ in stage.params}
     if str(BASE_FILE) in asked and not (root / BASE_FILE).exists():
         set_base(root, None)

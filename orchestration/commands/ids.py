@@ -75,12 +75,12 @@ def study(
 
     A variant that fails is a row with its reason. Ctrl-C stops it; called again, it goes on.
     """
-    from orchestration.commands.full_run import ready_for_dvc
+    from orchestration.commands.full_run import get_ready
     from orchestration.studies.running import run_study
     from orchestration.studies.table import study_table, write_study
 
     root, progress = project_root(), console(sys.stderr)
-    ready_for_dvc(root, progress)
+    get_ready(root, progress)
     if not only_table:
         run_study(root, name, progress.out, side_by_side=jobs, again=again)
     ranking = study_table(root, name)

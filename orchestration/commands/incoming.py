@@ -44,7 +44,9 @@ def example(folder: Folder = None) -> None:
 
 @commands.command(rich_help_panel=PANEL)
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
-    """Say what a run would make of the files in data/incoming; nothing is changed.
+    """Say what a run would make of the params and of the files in data/incoming.
+
+    Nothing is changed.
 
     Exit code 0: all is well. 1: a run would fail. 3: it would run, without the rows that are
     refused.
@@ -54,9 +56,11 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     from assets.machine import Machine
     from assets.stage import load_params
     from orchestration.commands.run_estimate import estimate
+    from orchestration.project_params import require_valid_params
 
     folder = folder.resolve() if folder else INCOMING
     os.chdir(project_root())
+    require_valid_params(Path())
     params = load_params("interactions", InteractionsParams)
     with console(sys.stderr).status("reading"):
         found = foresee(params, folder, Machine.here())

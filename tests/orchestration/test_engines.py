@@ -201,7 +201,7 @@ def test_what_dagster_made_itself_is_not_entered_again(toy, instance):
 
 
 def test_note_is_taken_only_while_no_run_is_going(toy, instance):
-    job = build_definitions(toy.root).resolve_job_def("rebuild")
+    job = build_definitions(toy.root).resolve_job_def("run_everything")
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     assert look(repro_sensor(toy.pipeline), instance).skip_message == "A run is in progress."
     instance.report_run_canceled(instance.get_run_by_id(run.run_id))

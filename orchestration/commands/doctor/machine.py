@@ -34,42 +34,28 @@ def system(_: Path | None) -> Found:
         yield Finding("system", "broken", platform.platform(), fix)
 
 
-def cores(_: Path | None, limits: Path = Path("/sys/fs/cgroup")) -> Found:
+def cores(_: Path | None) -> Found:
     """Look at the cores that may be used, and at who else uses them."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    allowed, there = allowed_cores(limits), os.cpu_count()
-    said = f"{usable} usable of {there}"
+    from assets.threads import usable_cores
+
+    usable = usable_cores()
+    said = f"{usable} usable of {os.cpu_count()}"
     asked = os.environ.get("SIDMILL_THREADS", "")
-    threads = int(asked) if asked.isdigit() else usable or 1
-    if allowed is not None and allowed < threads:
-        fix = f"set SIDMILL_THREADS={max(1, int(allowed))}"
-        said += f", but this container may use {allowed:g} at a time, with {threads} threads"
-        yield Finding("cores", "slow", said, fix)
+    if asked.isdecimal() and int(asked) > usable:
+        fix = f"set SIDMILL_THREADS={usable}, or take it out"
+        yield Finding("cores", "slow", f"{said}, but SIDMILL_THREADS asks for {asked}", fix)
     elif usable == 1:
-        fix = "give the machine or container a second core"
+        fix = "give the machine or container a second core: a run takes about twice as long"
         yield Finding("cores", "slow", said, fix)
     else:
         yield Finding("cores", "OK", said)
     if hasattr(os, "getloadavg"):
         load = os.getloadavg()[0]
         said = f"{load:.1f} busy processes in the last minute"
-        if load > (usable or 1):
+        if load > usable:
             yield Finding("load", "slow", said, "let other work end first, or expect longer times")
         else:
             yield Finding("load", "OK", said)
-
-
-def allowed_cores(limits: Path) -> float | None:
-    """Return how many cores a container may use at a time; None where nothing limits it.
-
-    Args:
-        limits: Folder of the control group, as Linux shows it.
-    """
-    try:
-        quota, period = (limits / "cpu.max").read_text(encoding="ascii").split()
-        return int(quota) / int(period)
-    except (OSError, ValueError):  # none, or `max`
-        return None
 
 
 def memory(_: Path | None, limits: Path = Path("/sys/fs/cgroup")) -> Found:
