@@ -16,6 +16,8 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import made_once, write_project
@@ -219,6 +221,21 @@ def with_code(root: Path) -> Workshop:
 
 
 @pytest.fixture
+def hollow_house(tmp_path: Path) -> Workshop:
+    """The real graph and code under DVC, up to date, with assets that hold next to nothing."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for name in ("incoming", *stages):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "report.json").write_text("{}")
+    shutil.copy(ROOT / "data" / "base.yaml", tmp_path / "data")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    workshop = with_code(tmp_path)
+    done = workshop.dvc("commit", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workshop
+
+
+@pytest.fixture
 def put_release(project) -> Callable[[Path], Path]:
     """Puts all that answers in the small project into a folder as its current release."""
 
@@ -277,6 +294,12 @@ class Shop(Workshop):
             old = pd.read_parquet(file)
             rows = pd.concat([old[old["task"] != task], rows])
         rows.to_parquet(file, index=False)
+
+    def edit_items(self, change: Callable[[pa.Table], pa.Table]) -> None:
+        """Change the table of items, and bring the assets up to date."""
+        file = self.root / "made" / "interactions" / "items.parquet"
+        pq.write_table(change(pq.read_table(file)), file)
+        self.rebuild()
 
     def rebuild(self) -> None:
         """Bring the assets up to date, without a release."""

@@ -46,7 +46,8 @@ def test_asset_specs_are_those_of_the_snapshot(definitions):
 
 def test_a_string_selects_everything_after_an_asset(definitions):
     """This breaks first where antlr and Dagster's parser do not fit: pip does not notice."""
-    after = ["semantic_ids", "collision_report", "quality_gate", "retriever", "metrics", "release"]
+    after = ["semantic_ids", "collision_report", "quality_gate", "retriever", "answers"]
+    after += ["metrics", "release"]
     assert keys("key:codebooks+", definitions) == {"codebooks", *after}
     assert keys("codebooks*", definitions) == {"codebooks", *after}
     assert keys("codebooks+", definitions) < {"codebooks", *after}  # one step only
@@ -129,6 +130,47 @@ def test_deps_of_a_stage_are_exactly_the_code_it_imports(stage):
     assert idle == set(), "a dep, but never imported"
 
 
+# A file of code -> the stages that run again when it is touched. What follows from their outputs
+# runs too, if these come out otherwise; nothing else does.
+RERUN = {
+    "assets/interactions/warehouse.py": {"interactions"},
+    "assets/synthetic_queries/attributes.py": {"synthetic_queries"},
+    "assets/bi_encoder/training.py": {"bi_encoder"},
+    "assets/bi_encoder/loss.py": {"bi_encoder"},
+    "assets/embeddings/geometry.py": {"embeddings"},
+    "assets/codebooks/fitting/rq_vae_training.py": {"codebooks"},
+    "assets/codebooks/fitting/collapse_doctor.py": {"codebooks"},
+    "assets/semantic_ids/rrs.py": {"semantic_ids"},
+    "assets/collision_report/page.py": {"collision_report"},
+    "assets/quality_gate/judging.py": {"quality_gate"},
+    "assets/retriever/training.py": {"retriever"},
+    "assets/answers/choosing.py": {"answers"},
+    "assets/metrics/figures.py": {"metrics"},
+    "assets/training/schedules.py": {"bi_encoder", "codebooks", "retriever"},
+}
+
+
+@pytest.mark.parametrize("file", RERUN)
+def test_a_touched_file_reruns_its_own_stage_alone(file):
+    assert (ROOT / file).is_file()
+    assert touched(file) == RERUN[file]
+
+
+def test_a_touched_file_of_training_reruns_stages_that_train_alone():
+    for file in (ROOT / "assets" / "training").glob("[!_]*.py"):
+        assert touched(str(file.relative_to(ROOT))) <= {"bi_encoder", "codebooks", "retriever"}
+
+
+def test_dvc_reruns_what_its_deps_say(hollow_house):
+    assert hollow_house.pipeline.stale() == {}
+    for name in ("assets/retriever/training.py", "assets/machine.py"):
+        file = hollow_house.root / name
+        code = file.read_text(encoding="utf-8")
+        file.write_text(f"{code}\n# touched\n", encoding="utf-8")
+        assert set(json.loads(hollow_house.dvc("status", "--json").stdout)) == touched(name)
+        file.write_text(code, encoding="utf-8")
+
+
 def test_no_knob_has_a_name_that_dvc_leaves_out_of_its_run_cache():
     """DVC drops keys `size` and `nfiles` at any depth when it hashes what a stage ran with.
 
@@ -190,6 +232,11 @@ def _modules(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         else:
             yield from _modules(node)
+
+
+def touched(file: str) -> set[str]:
+    """Stages that have a file among their deps."""
+    return {name for name, stage in DVC.items() if any(_covers(dep, file) for dep in stage["deps"])}
 
 
 def _covers(dep: str, file: str) -> bool:
