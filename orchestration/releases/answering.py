@@ -1,6 +1,6 @@
 """What the current release answers: searches, recommendations, and what an item's ID is.
 
-Only :func:`load_answers` loads models; :class:`Catalogue` reads tables alone.
+Only :func:`load_answers` loads models; :class:`ReleasedItems` reads tables alone.
 """
 
 from __future__ import annotations
@@ -82,16 +82,16 @@ def history_of(release: Release, answers: Answers, user: str) -> list[str]:
 
 
 def show(release: Release, item: str) -> dict[str, Any]:
-    """Return an item's SID and who shares each of its prefixes, as :meth:`Catalogue.show` does.
+    """Return an item's SID and who shares each of its prefixes, as :meth:`ReleasedItems.show` does.
 
     Raises:
         UnknownError: There is no such item.
     """
-    return Catalogue.load(release).show(item)
+    return ReleasedItems.load(release).show(item)
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class ReleasedItems:
     """The items of a release and their IDs, without any model.
 
     Attributes:
@@ -109,7 +109,7 @@ class Catalogue:
     places: dict[str, int]
 
     @classmethod
-    def load(cls, release: Release) -> Catalogue:
+    def load(cls, release: Release) -> ReleasedItems:
         """Read the tables of a release."""
         ids = SemanticIds.load(release.folder / "semantic_ids")
         data = Interactions.load(release.folder / "interactions")

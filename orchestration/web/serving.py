@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.stage import UserError
-from orchestration.releases.answering import Catalogue, current_release, load_answers, rows_of
+from orchestration.releases.answering import ReleasedItems, current_release, load_answers, rows_of
 from orchestration.releases.store import Release, current
 from orchestration.web.batching import Batcher
 
@@ -24,7 +24,7 @@ class Loaded:
     """All of a release that answers need, in memory."""
 
     release: Release
-    catalogue: Catalogue
+    catalogue: ReleasedItems
     answers: Answers
 
     @classmethod
@@ -37,7 +37,7 @@ class Loaded:
         answers = load_answers(release.folder, searches=True)
         if answers.histories is None:  # read now: the folder may be gone when somebody asks
             _say(f"{release.name} keeps no histories of users: they come with each question")
-        return cls(release, Catalogue.load(release), answers)
+        return cls(release, ReleasedItems.load(release), answers)
 
 
 class Serving:
