@@ -23,7 +23,7 @@ def require_valid_params(root: Path) -> None:
     Raises:
         UserError: The first fault, by file and key.
     """
-    from orchestration.releases.publishing import ReleaseParams
+    from orchestration.releases.checks import ReleaseParams
 
     file = root / "params.yaml"
     load_params("release", ReleaseParams, file)  # with it, sections that nobody has

@@ -104,6 +104,7 @@ def release_metadata(release: Release) -> dict[str, Any]:
         "folder": dg.MetadataValue.path(str(release.folder)),
         **({"report": dg.MetadataValue.path(str(page))} if page.is_file() else {}),
         **{f"{task} recall@10": float(value) for task, value in release.metrics.items()},
+        **({"compared": dg.MetadataValue.json(list(release.notes))} if release.notes else {}),
     }
 
 

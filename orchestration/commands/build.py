@@ -96,6 +96,8 @@ def _run(root: Path, as_json: bool) -> None:
         same = before is not None and before.name == release.name
         word = "unchanged, still" if same else "published"
         progress.print(f"✓ {'release':<18} {word} {release.name}")
+        for note in () if same else release.notes:
+            progress.print(f"  {note}", soft_wrap=True)
     except PublishError as error:
         refusal = f"not published: {error} {still_answers(root)}"
     result = summary(root, done)
@@ -116,14 +118,15 @@ def _run(root: Path, as_json: bool) -> None:
 @commands.command(rich_help_panel=PANEL)
 def publish(
     force: Annotated[
-        bool, typer.Option("--force", help="Also what is worse than the current release.")
+        bool, typer.Option("--force", help="Also what something speaks against; see above.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy the assets to a new release and make it the current one.
 
     Refused are assets that are out of date or do not fit together, and, without --force, those with
-    which recall@10 of search or recommendation falls.
+    which recall@10 of search or recommendation falls by more than chance, many items vanish, many
+    rows were refused, or IDs of no item are written. Told is the smallest fall that would show.
     """
     from orchestration.releases import store
     from orchestration.releases.publishing import publish
@@ -137,6 +140,8 @@ def publish(
         print(f"nothing to do: {release.name} holds these very assets")
     else:
         print(f"published {release.name}: {release.folder}")
+        for note in (*release.notes, *(f"forced although {why}" for why in release.accepted)):
+            print(note)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -259,6 +264,7 @@ def _stop(*_: object) -> NoReturn:
 def _entry(release: Any, used: Any) -> dict[str, Any]:
     """Return what is told of a release in JSON."""
     names = ("name", "number", "created", "sid_version", "metrics")
+    names += ("comparisons", "notes", "accepted")
     entry = {name: getattr(release, name) for name in names}
     is_current = used is not None and used.name == release.name
     return {**entry, "folder": str(release.folder), "current": is_current}

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
 
 from assets.files import read_json
 from assets.stage import load_params
 from orchestration.dvc_pipeline import Pipeline
+from orchestration.releases.checks import RECALL, ReleaseParams, examine
 from orchestration.releases.store import (
     PublishError,
     Release,
@@ -29,34 +29,6 @@ from orchestration.releases.store import (
     releases,
 )
 
-RECALL = {
-    "search": "search.retriever.recall@10",
-    "re-ranked search": "search.retriever_reranked.recall@10",
-    "recommendation": "recommendation.retriever.recall@10",
-}
-
-
-class ReleaseParams(BaseModel):
-    """When a release is refused, and how many are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_recall_fall: float = Field(
-        0.01, ge=0, description="Most by which recall@10 of either task may fall, absolute."
-    )
-    min_shared_items: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Least share of the released items (same id, same title) that the new "
-        "catalogue must hold for the two to be compared at all.",
-    )
-    keep: int = Field(
-        5,
-        ge=1,
-        description="Newest releases kept; the current one and the one to grow from always are.",
-    )
-
 
 def publish(root: Path, force: bool = False) -> Release:
     """Copy the assets to a new release and make it the current one.
@@ -65,11 +37,15 @@ def publish(root: Path, force: bool = False) -> Release:
 
     Args:
         root: The project's folder.
-        force: Publish also what is worse than the current release, or was rolled back.
+        force: Publish also what something speaks against, or what was rolled back.
+
+    Returns:
+        The release; its ``notes`` say what it was compared with, and the smallest falls that would
+        have shown.
 
     Raises:
-        PublishError: The assets are stale, do not fit together or are worse than the current
-            release.
+        PublishError: The assets are stale or do not fit together, or something else speaks against
+            them: see :func:`orchestration.releases.checks.examine`.
     """
     with as_refusal(), only_one(root):
         params = load_params("release", ReleaseParams, root / "params.yaml")
@@ -84,7 +60,13 @@ def publish(root: Path, force: bool = False) -> Release:
         metrics = _metrics(root / "data" / "metrics")
         if used and not force:
             _require_no_return(root, used, hashes)
-            _require_no_worse(root / "data", metrics, hashes, used, params)
+        # Who moved back from a release has judged it: no comparison with those.
+        known = [release for release in releases(root) if used and release.number <= used.number]
+        found = examine(root / "data", known, params)
+        if found.problems and not force:
+            raise PublishError(
+                f"{'; '.join(found.problems)}. `sidmill publish --force` publishes all the same."
+            )
         number = max((release.number for release in releases(root)), default=0) + 1
         name = f"r{number}-{sid_version[:8]}"
         release = Release(
@@ -96,6 +78,9 @@ def publish(root: Path, force: bool = False) -> Release:
             metrics=metrics,
             assets=hashes,
             params=yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")),
+            comparisons=[comparison.row() for comparison in found.comparisons],
+            notes=[*(comparison.sentence() for comparison in found.comparisons), *found.notes],
+            accepted=found.problems,
         )
         _write(release, root / "data", pipeline)
         prune(root, params.keep)
@@ -152,48 +137,6 @@ def _require_no_return(root: Path, used: Release, hashes: Mapping[str, str]) -> 
                 f"these assets are release {release.name}, which was rolled back to {used.name}; "
                 f"`sidmill rollback {release.name}` makes it current again."
             )
-
-
-def _require_no_worse(
-    data: Path,
-    metrics: Mapping[str, float],
-    hashes: Mapping[str, str],
-    used: Release,
-    params: ReleaseParams,
-) -> None:
-    if _shared_items(used.folder, data) < params.min_shared_items:
-        return
-    problems = []
-    for task, before in used.metrics.items():
-        now = metrics.get(task)
-        if now is None:
-            problems.append(f"{task} is not measured any more (recall@10 was {before:.4f})")
-        elif before - now > params.max_recall_fall:
-            problems.append(
-                f"{task} recall@10 falls from {before:.4f} to {now:.4f}, by more than the "
-                f"{params.max_recall_fall:g} of `release.max_recall_fall`"
-            )
-    if not problems:
-        return
-    asked = ("interactions", "synthetic_queries")
-    changed = any(used.assets.get(name) != hashes.get(name) for name in asked)
-    caution = " The test data changed too, so part of it may be theirs." if changed else ""
-    raise PublishError(
-        f"worse than the current release {used.name}: {'; '.join(problems)}.{caution} "
-        "`sidmill publish --force` publishes all the same."
-    )
-
-
-def _shared_items(old: Path, new: Path) -> float:
-    """Return the share of the old catalogue's items that the new one holds under the same title."""
-    from assets.interactions.artifact import Interactions
-
-    def titles(folder: Path) -> set[tuple[str, str | None]]:
-        items = Interactions.load(folder / "interactions").items
-        return set(zip(items["item_id"], items["title"].fillna(""), strict=True))
-
-    before = titles(old)
-    return len(before & titles(new)) / max(len(before), 1)
 
 
 def _write(release: Release, data: Path, pipeline: Pipeline) -> None:

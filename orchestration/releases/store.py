@@ -20,7 +20,7 @@ import contextlib
 import fcntl
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,9 @@ class Release:
         metrics: recall@10 by task, for the tasks that were measured.
         assets: Hash of each asset as ``dvc.lock`` had it.
         params: The whole of ``params.yaml``.
+        comparisons: How recall@10 changed since earlier releases, a row per release and task.
+        notes: The same in sentences, and what was not compared.
+        accepted: What spoke against it when it was published by force.
     """
 
     name: str
@@ -60,6 +63,9 @@ class Release:
     metrics: Mapping[str, float]
     assets: Mapping[str, str]
     params: Mapping[str, Any]
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+    accepted: Sequence[str] = ()
 
 
 def releases(root: Path) -> list[Release]:
