@@ -30,10 +30,10 @@ from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.appending import added_error, append_items
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import code_distances
-from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import CollisionPolicy, Placement, Problem
-from assets.semantic_ids.promises import check_placement
+from assets.semantic_ids.path_distances import code_distances
+from assets.semantic_ids.placement import Placement
+from assets.semantic_ids.policies import POLICIES, place_items
+from assets.semantic_ids.problem import Problem
 
 HELD_BACK = 0.2
 BATCHES = 10
@@ -53,7 +53,7 @@ def rows_of(problem: Problem, rows: np.ndarray) -> Problem:
 
 
 def table_of(
-    problem: Problem, placement: Placement, policy: CollisionPolicy, codebooks: Codebooks
+    problem: Problem, placement: Placement, params: SemanticIdsParams, codebooks: Codebooks
 ) -> SemanticIds:
     """The table of a placement; what was moved where is not looked at here."""
     return SemanticIds(
@@ -63,23 +63,21 @@ def table_of(
         moved_level=np.full(len(problem.item_ids), -1, np.int32),
         distances=code_distances(codebooks.quantizer, problem.latent, placement.codes),
         sizes=placement.sizes,
-        policy=policy.name,
+        policy=params.policy,
         codebook_version=codebooks.version,
-        bucket_limit=policy.bucket_limit,
+        bucket_limit=POLICIES[params.policy].bucket_limit(params),
     )
 
 
-def build(problem: Problem, policy: CollisionPolicy, codebooks: Codebooks) -> SemanticIds:
+def build(problem: Problem, params: SemanticIdsParams, codebooks: Codebooks) -> SemanticIds:
     """All items at once."""
-    placement = policy.place(problem)
-    check_placement(placement, problem, policy.bucket_limit)
-    return table_of(problem, placement, policy, codebooks)
+    return table_of(problem, place_items(problem, params), params, codebooks)
 
 
 def grow(
     old: SemanticIds,
     problem: Problem,
-    policy: CollisionPolicy,
+    params: SemanticIdsParams,
     codebooks: Codebooks,
     batches: list[np.ndarray],
 ) -> SemanticIds:
@@ -89,8 +87,8 @@ def grow(
     for batch in batches:
         there = np.concatenate([there, batch])
         now = rows_of(problem, there)
-        grown = append_items(old, now, policy, codebooks.version)
-        old = table_of(now, grown.placement, policy, codebooks)
+        grown = append_items(old, now, params, codebooks.version)
+        old = table_of(now, grown.placement, params, codebooks)
     still = old.codes[np.isin(old.item_ids, problem.item_ids[first])]
     if not np.array_equal(still, codes):
         raise AssertionError("an old ID moved")
@@ -124,15 +122,15 @@ def measure(embeddings: Embeddings, levels: int, size: int, console: Console) ->
     )
     for name in ("policy", "at once", f"in {BATCHES} batches", "splitting adds", "rebuild"):
         shown.add_column(name, justify="left" if name == "policy" else "right")
-    for name, made in POLICIES.items():
-        policy = made(SemanticIdsParams(policy=name, capacity=1))
-        if policy.bucket_limit != 1:
+    for name, policy in POLICIES.items():
+        ids_params = SemanticIdsParams(policy=name, capacity=1)
+        if policy.bucket_limit(ids_params) != 1:
             continue
-        first = build(rows_of(problem, early), policy, frozen)
+        first = build(rows_of(problem, early), ids_params, frozen)
         tables = [
-            (grow(first, problem, policy, frozen, [late]), problem),
-            (grow(first, problem, policy, frozen, np.array_split(late, BATCHES)), problem),
-            (build(whole, policy, anew), whole),
+            (grow(first, problem, ids_params, frozen, [late]), problem),
+            (grow(first, problem, ids_params, frozen, np.array_split(late, BATCHES)), problem),
+            (build(whole, ids_params, anew), whole),
         ]
         added = [added_error(table, asked.errors, is_late) for table, asked in tables]
         moved = [

@@ -22,13 +22,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from assets.semantic_ids import assignment, ecm, knn_n, rrs
-from assets.semantic_ids.append_index import AppendIndex
-from assets.semantic_ids.distances import offsets_of
+from assets.semantic_ids import ecm, knn_n, rrs
+from assets.semantic_ids.append_index import append_index
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import sid_keys
 from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.sid_keys import sid_keys
+from assets.semantic_ids.solver import assignment
+from assets.semantic_ids.solver.costs import offsets_of
 
 DIM = 64
 FAISS = {"min_points_per_centroid": 1, "max_points_per_centroid": 64}
@@ -172,8 +173,11 @@ def measure_policies(title: str, problem: Problem, stopwatch: Stopwatch, small: 
     for name, policy in POLICIES.items():
         if name == "none":
             continue
-        made = policy(SemanticIdsParams(policy=name, capacity=1, index_size=4096))
-        measure(name, lambda given, made=made: made.place(given).codes)
+        params = SemanticIdsParams(policy=name, capacity=1, index_size=4096)
+        measure(
+            name,
+            lambda given, policy=policy, params=params: policy.place(given, params).codes,
+        )
     measure("enumeration, k = 8", brute_force)
     return table
 
@@ -188,11 +192,10 @@ def measure_index(items: int) -> float:
     problem = Problem(
         ids, np.zeros((items, 1), np.float32), books, codes, draw.random(items, np.float32)
     )
-    policy = AppendIndex(SemanticIdsParams())
     seconds = []
     for _ in range(3):
         started = time.process_time()
-        policy.place(problem)
+        append_index(problem, SemanticIdsParams())
         seconds.append(time.process_time() - started)
     return min(seconds)
 

@@ -33,7 +33,7 @@ from assets.collision_report.hit_rates import Sought, hits, neighbour_overlap
 from assets.collision_report.page import write_page
 from assets.collision_report.params import CollisionReportParams
 from assets.semantic_ids.artifact import SemanticIds
-from assets.semantic_ids.path import path_distances
+from assets.semantic_ids.path_distances import path_distances
 
 DIM = 384
 GROUPS = 2000

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from assets.codebooks.quantizers import QUANTIZERS
     from assets.semantic_ids.artifact import SemanticIds
     from assets.semantic_ids.params import SemanticIdsParams
-    from assets.semantic_ids.policies import POLICIES
-    from assets.semantic_ids.policy import Placement, Problem
+    from assets.semantic_ids.placement import Placement
+    from assets.semantic_ids.policies import POLICIES, place_items
+    from assets.semantic_ids.problem import Problem
     from assets.stage import UserError
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "UserError",
     "fit_quantizer",
     "load",
+    "place_items",
 ]
 _HOMES = {
     "assets.answers.artifact": ["Answers", "Result"],
@@ -64,8 +66,9 @@ _HOMES = {
     "assets.codebooks.quantizers": ["QUANTIZERS"],
     "assets.semantic_ids.artifact": ["SemanticIds"],
     "assets.semantic_ids.params": ["SemanticIdsParams"],
-    "assets.semantic_ids.policies": ["POLICIES"],
-    "assets.semantic_ids.policy": ["Placement", "Problem"],
+    "assets.semantic_ids.placement": ["Placement"],
+    "assets.semantic_ids.policies": ["POLICIES", "place_items"],
+    "assets.semantic_ids.problem": ["Problem"],
     "assets.stage": ["UserError"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

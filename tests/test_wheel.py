@@ -31,7 +31,7 @@ params = sidmill.CodebooksParams(codebook_size=8, levels=2)
 quantizer = sidmill.fit_quantizer(sidmill.TrainingData(vectors), params).quantizer
 codebooks = sidmill.Codebooks(quantizer, "mine", {})
 problem = sidmill.Problem.of(names, vectors, codebooks)
-placed = sidmill.POLICIES["rrs"](sidmill.SemanticIdsParams()).place(problem)
+placed = sidmill.place_items(problem, sidmill.SemanticIdsParams(policy="rrs"))
 print(len(problem.raw_codes), len(set(map(tuple, placed.codes.tolist()))))
 """
 ASKED = """

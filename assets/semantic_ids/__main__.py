@@ -9,10 +9,10 @@ from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.appending import added_error, append_items, drift
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import code_distances, sid_keys
-from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import Problem
-from assets.semantic_ids.promises import check_placement
+from assets.semantic_ids.path_distances import code_distances
+from assets.semantic_ids.policies import POLICIES, place_items
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.sid_keys import sid_keys
 from assets.stage import Run, UserError, run_stage
 
 HIGH_LOAD = 0.8  # of all SIDs; beyond it moved items end up far from where they belong
@@ -21,10 +21,10 @@ HIGH_LOAD = 0.8  # of all SIDs; beyond it moved items end up far from where they
 def main(run: Run[SemanticIdsParams]) -> None:
     """Encode the items, let the policy place them, check what it promises."""
     codebooks = Codebooks.load(run.input("codebooks"))
-    policy = POLICIES[run.params.policy](run.params)
+    params, policy = run.params, POLICIES[run.params.policy]
     if policy.additive_only and not codebooks.quantizer.additive:
         raise UserError(
-            f"params.yaml: policy `{policy.name}` needs an additive quantizer, which "
+            f"params.yaml: policy `{params.policy}` needs an additive quantizer, which "
             f"`{codebooks.quantizer.name}` is not: choose `append_index` or another quantizer."
         )
     embeddings = Embeddings.load(run.input("embeddings"))
@@ -32,11 +32,10 @@ def main(run: Run[SemanticIdsParams]) -> None:
     released = run.base("semantic_ids")
     if released:
         old = SemanticIds.load(released)
-        grown = append_items(old, problem, policy, codebooks.version)
+        grown = append_items(old, problem, params, codebooks.version)
         placement, reserved = grown.placement, grown.reserved
     else:
-        placement, reserved = policy.place(problem), None
-        check_placement(placement, problem, policy.bucket_limit)
+        placement, reserved = place_items(problem, params), None
 
     levels = problem.raw_codes.shape[1]
     moved = placement.codes[:, :levels] != problem.raw_codes
@@ -47,9 +46,9 @@ def main(run: Run[SemanticIdsParams]) -> None:
         moved_level=np.where(moved.any(axis=1), moved.argmax(axis=1), -1).astype(np.int32),
         distances=code_distances(codebooks.quantizer, problem.latent, placement.codes),
         sizes=placement.sizes,
-        policy=policy.name,
+        policy=params.policy,
         codebook_version=codebooks.version,
-        bucket_limit=policy.bucket_limit,
+        bucket_limit=policy.bucket_limit(params),
         extends=old.version if released else None,
         reserved=reserved,
     )
@@ -81,7 +80,7 @@ def main(run: Run[SemanticIdsParams]) -> None:
             **told,
         }
     )
-    run.say(f"{distinct:,} SIDs for {len(ids.item_ids):,} items by `{policy.name}`")
+    run.say(f"{distinct:,} SIDs for {len(ids.item_ids):,} items by `{params.policy}`")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.artifact import Reserved, SemanticIds
-from assets.semantic_ids.policy import CollisionPolicy, Placement, Prior, Problem
-from assets.semantic_ids.promises import check_placement
+from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.placement import Placement
+from assets.semantic_ids.policies import POLICIES, place_items
+from assets.semantic_ids.problem import Prior, Problem
 from assets.stage import UserError
 
 # Two vectors of one text differ by less where they were encoded in batches of other texts.
@@ -39,20 +41,20 @@ class Grown:
 
 
 def append_items(
-    old: SemanticIds, problem: Problem, policy: CollisionPolicy, codebook_version: str
+    old: SemanticIds, problem: Problem, params: SemanticIdsParams, codebook_version: str
 ) -> Grown:
     """Place the items that the old table does not know; leave those it knows where they are.
 
     Args:
         old: The table of the release.
         problem: The catalogue as it is now, without a prior.
-        policy: The policy of the old table.
+        params: Those of the stage; the policy must be that of the old table.
         codebook_version: Version of the codebooks of the problem.
 
     Raises:
         UserError: Codebooks, policy or sizes are not those of the old table, or there is no room.
     """
-    _require_same(old, policy, codebook_version)
+    _require_same(old, params, codebook_version)
     known, taken = old.item_ids, old.codes
     if old.reserved:
         known = np.concatenate([known, old.reserved.item_ids])
@@ -68,8 +70,7 @@ def append_items(
         prior=Prior(taken),
     )
     try:
-        placed = policy.place(new)
-        check_placement(placed, new, policy.bucket_limit)
+        placed = place_items(new, params)
     except UserError as error:
         raise UserError(
             f"{error} The codes of the release to grow from are frozen, so that takes "
@@ -148,13 +149,14 @@ def added_error(ids: SemanticIds, errors: NDArray[np.float32], rows: NDArray[np.
     return float((ids.distances[rows, -1] ** 2 - errors[rows]).mean()) if rows.any() else 0.0
 
 
-def _require_same(old: SemanticIds, policy: CollisionPolicy, codebook_version: str) -> None:
+def _require_same(old: SemanticIds, params: SemanticIdsParams, codebook_version: str) -> None:
     if codebook_version != old.codebook_version:
         raise UserError(
             "data/codebooks does not hold the codebooks of the IDs to grow from: run "
             "`dvc repro semantic_ids`, which takes both from the release of data/base.yaml."
         )
-    asked = {"policy": policy.name, "capacity": policy.bucket_limit}
+    limit = POLICIES[params.policy].bucket_limit(params)
+    asked = {"policy": params.policy, "capacity": limit}
     had = {"policy": old.policy, "capacity": old.bucket_limit}
     for name, value in asked.items():
         if value != had[name]:

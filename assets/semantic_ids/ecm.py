@@ -19,55 +19,41 @@ Items without a conflict never move, and a SID taken before never changes hands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.cheapest import take_by_path, take_by_sum
-from assets.semantic_ids.distances import (
+from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.placement import Placement
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.solver.cheapest_sids import take_by_path, take_by_sum
+from assets.semantic_ids.solver.costs import (
     code_products,
     greedy_distances,
     left_over,
     offsets_of,
     path_scores,
 )
-from assets.semantic_ids.keeping import keep_first
-from assets.semantic_ids.occupancy import Occupancy
-from assets.semantic_ids.policy import Placement, Problem
-
-if TYPE_CHECKING:
-    from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.solver.occupancy import Occupancy
+from assets.semantic_ids.solver.seating import keep_first
 
 
-class ECM:
-    """PSI's exhaustive candidate matching."""
+def place_by_ecm(problem: Problem, params: SemanticIdsParams) -> Placement:
+    """Keep the first item of each bucket, move the others to free SIDs.
 
-    name: ClassVar[str] = "ecm"
-    additive_only: ClassVar[bool] = True
-
-    def __init__(self, params: SemanticIdsParams) -> None:
-        self.bucket_limit: int | None = 1
-        self._order = params.order
-        self._widths = params.widths
-        self._cost = params.cost
-
-    def place(self, problem: Problem) -> Placement:
-        """Keep the first item of each bucket, move the others to free SIDs.
-
-        Raises:
-            UserError: There are more items than SIDs.
-        """
-        occupancy, waiting = keep_first(problem, self._order)
-        codes = problem.raw_codes.copy()
-        sizes = problem.sizes
-        steps = [[early] * (len(sizes) - 1) + [last] for early, last in self._widths]
-        for widths in [*steps, sizes]:
-            if self._cost == "released":
-                waiting = match_by_sum(problem, waiting, widths, occupancy, codes)
-            else:
-                waiting = _match_by_path(problem, waiting, widths, occupancy, codes)
-        return Placement(codes, sizes)
+    Raises:
+        UserError: There are more items than SIDs.
+    """
+    occupancy, waiting = keep_first(problem, params.order)
+    codes = problem.raw_codes.copy()
+    sizes = problem.sizes
+    steps = [[early] * (len(sizes) - 1) + [last] for early, last in params.widths]
+    for widths in [*steps, sizes]:
+        if params.cost == "released":
+            waiting = match_by_sum(problem, waiting, widths, occupancy, codes)
+        else:
+            waiting = _match_by_path(problem, waiting, widths, occupancy, codes)
+    return Placement(codes, sizes)
 
 
 def match_by_sum(

@@ -9,12 +9,14 @@ so that everybody is placed while the code space has seats. N = 1 gives unique S
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.distances import (
+from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.placement import Placement
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.solver.costs import (
     Floats,
     blocks_of,
     code_products,
@@ -22,36 +24,21 @@ from assets.semantic_ids.distances import (
     offsets_of,
     path_scores,
 )
-from assets.semantic_ids.keeping import keep_first
-from assets.semantic_ids.policy import Placement, Problem
-from assets.semantic_ids.walks import choose_in_rounds, walk_in_turn
-
-if TYPE_CHECKING:
-    from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.solver.residual_walk import walk_in_turn
+from assets.semantic_ids.solver.rounds import choose_in_rounds
+from assets.semantic_ids.solver.seating import keep_first
 
 Scores = Callable[[NDArray[np.intp]], Floats]
 
 
-class KnnN:
-    """FORGE's KNN-N."""
+def place_by_knn_n(problem: Problem, params: SemanticIdsParams) -> Placement:
+    """Let each SID keep its first N items, and move the others to where there is room.
 
-    name: ClassVar[str] = "knn_n"
-    additive_only: ClassVar[bool] = True
-
-    def __init__(self, params: SemanticIdsParams) -> None:
-        self.bucket_limit: int | None = params.capacity
-        self._params = params
-
-    def place(self, problem: Problem) -> Placement:
-        """Let each SID keep its first N items, and move the others to where there is room.
-
-        Raises:
-            UserError: There are more items than seats.
-        """
-        products = code_products(problem)
-        return place_by_scores(
-            problem, self._params, lambda rows: path_scores(problem, rows), products
-        )
+    Raises:
+        UserError: There are more items than seats.
+    """
+    products = code_products(problem)
+    return place_by_scores(problem, params, lambda rows: path_scores(problem, rows), products)
 
 
 def place_by_scores(

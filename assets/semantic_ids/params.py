@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import Cost, Order
 from assets.stage import Params
 
+PolicyName = Literal[
+    "none",
+    "append_index",
+    "ecm",
+    "rrs",
+    "knn_n",
+    "random_n",
+    "optimal",
+    "optimal_prefix",
+]
+Order = Literal["error", "index"]
+Cost = Literal["released", "true_residual"]
 Width = Annotated[int, Field(ge=1)]
 
 
 class SemanticIdsParams(Params):
     """Section ``semantic_ids`` of params.yaml."""
 
-    policy: str = Field("rrs", description="How items that share all codes are told apart.")
+    policy: PolicyName = Field("rrs", description="How items that share all codes are told apart.")
     order: Order = Field(
         "error",
         description="Who chooses first: `error` (ascending own quantisation error, ties by item_id)"
@@ -52,10 +62,3 @@ class SemanticIdsParams(Params):
         description="knn_n and random_n: last codes tried in the item's own prefix before the level"
         " above changes.",
     )
-
-    @field_validator("policy")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in POLICIES:
-            raise ValueError(f"unknown policy; known ones are {', '.join(POLICIES)}")
-        return value

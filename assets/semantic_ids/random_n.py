@@ -7,44 +7,32 @@ distance, so that neither row order nor another item changes what an item draws.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from assets.semantic_ids.knn_n import place_by_scores
-from assets.semantic_ids.policy import Placement, Problem
+from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.placement import Placement
+from assets.semantic_ids.problem import Problem
 
-if TYPE_CHECKING:
-    from assets.semantic_ids.params import SemanticIdsParams
 
+def place_by_random_n(problem: Problem, params: SemanticIdsParams) -> Placement:
+    """Let each SID keep its first N items, and move the others to where there is room.
 
-class RandomN:
-    """FORGE's Random-N."""
+    Raises:
+        UserError: There are more items than seats.
+    """
+    all_codes = sum(problem.sizes)
 
-    name: ClassVar[str] = "random_n"
-    additive_only: ClassVar[bool] = False
+    def scores(rows: np.ndarray) -> np.ndarray:
+        own = np.array(
+            [_hash(params.seed, item_id) for item_id in problem.item_ids[rows]], np.uint64
+        )
+        with np.errstate(over="ignore"):
+            steps = np.arange(1, all_codes + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            return _mixed(own[:, None] + steps) / 2**64
 
-    def __init__(self, params: SemanticIdsParams) -> None:
-        self.bucket_limit: int | None = params.capacity
-        self._params = params
-
-    def place(self, problem: Problem) -> Placement:
-        """Let each SID keep its first N items, and move the others to where there is room.
-
-        Raises:
-            UserError: There are more items than seats.
-        """
-        all_codes = sum(problem.sizes)
-
-        def scores(rows: np.ndarray) -> np.ndarray:
-            own = np.array(
-                [_hash(self._params.seed, item_id) for item_id in problem.item_ids[rows]], np.uint64
-            )
-            with np.errstate(over="ignore"):
-                steps = np.arange(1, all_codes + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-                return _mixed(own[:, None] + steps) / 2**64
-
-        return place_by_scores(problem, self._params, scores, np.zeros((all_codes, all_codes)))
+    return place_by_scores(problem, params, scores, np.zeros((all_codes, all_codes)))
 
 
 def _hash(seed: int, item_id: str) -> int:

@@ -15,61 +15,48 @@ Items without a conflict never move, and a SID taken before never changes hands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.distances import code_products, left_over, offsets_of, path_scores
 from assets.semantic_ids.ecm import match_by_sum
-from assets.semantic_ids.keeping import keep_first
-from assets.semantic_ids.policy import Placement, Problem
-from assets.semantic_ids.walks import walk_in_turn
-
-if TYPE_CHECKING:
-    from assets.semantic_ids.params import SemanticIdsParams
-
+from assets.semantic_ids.params import SemanticIdsParams
+from assets.semantic_ids.placement import Placement
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.solver.costs import code_products, left_over, offsets_of, path_scores
+from assets.semantic_ids.solver.residual_walk import walk_in_turn
+from assets.semantic_ids.solver.seating import keep_first
 
 Ints = NDArray[np.int64]
 
 
-class RRS:
-    """PSI's recursive residual searching."""
+def place_by_rrs(problem: Problem, params: SemanticIdsParams) -> Placement:
+    """Keep the first item of each bucket, move the others to free SIDs.
 
-    name: ClassVar[str] = "rrs"
-    additive_only: ClassVar[bool] = True
+    Raises:
+        UserError: There are more items than SIDs.
+    """
+    occupancy, waiting = keep_first(problem, params.order)
+    codes = problem.raw_codes.copy()
+    offsets = offsets_of(problem.sizes)
+    products = code_products(problem)
+    for widths in _schedule(params.widths, problem.sizes):
 
-    def __init__(self, params: SemanticIdsParams) -> None:
-        self.bucket_limit: int | None = 1
-        self._order = params.order
-        self._widths = params.widths
+        def seat(block: NDArray[np.intp], widths: Ints = widths) -> NDArray[np.bool_]:
+            scores = path_scores(problem, block)
+            return walk_in_turn(scores, products, offsets, widths, 0, occupancy, codes, block)
 
-    def place(self, problem: Problem) -> Placement:
-        """Keep the first item of each bucket, move the others to free SIDs.
+        waiting = left_over(waiting, seat)
+    match_by_sum(problem, waiting, problem.sizes, occupancy, codes)
+    return Placement(codes, problem.sizes)
 
-        Raises:
-            UserError: There are more items than SIDs.
-        """
-        occupancy, waiting = keep_first(problem, self._order)
-        codes = problem.raw_codes.copy()
-        offsets = offsets_of(problem.sizes)
-        products = code_products(problem)
-        for widths in self._schedule(problem.sizes):
 
-            def seat(block: NDArray[np.intp], widths: Ints = widths) -> NDArray[np.bool_]:
-                scores = path_scores(problem, block)
-                return walk_in_turn(scores, products, offsets, widths, 0, occupancy, codes, block)
-
-            waiting = left_over(waiting, seat)
-        match_by_sum(problem, waiting, problem.sizes, occupancy, codes)
-        return Placement(codes, problem.sizes)
-
-    def _schedule(self, sizes: list[int]) -> Iterator[Ints]:
-        """Yield the codes to try per level: the steps of the params, then doubled ones."""
-        steps = list(self._widths)
-        while steps[-1][1] < sizes[-1]:
-            early, last = steps[-1]
-            steps.append((2 * early, 2 * last))
-        for early, last in steps:
-            yield np.minimum([early] * (len(sizes) - 1) + [last], sizes).astype(np.int64)
+def _schedule(steps: Sequence[tuple[int, int]], sizes: list[int]) -> Iterator[Ints]:
+    """Yield the codes to try per level: the steps of the params, then doubled ones."""
+    steps = list(steps)
+    while steps[-1][1] < sizes[-1]:
+        early, last = steps[-1]
+        steps.append((2 * early, 2 * last))
+    for early, last in steps:
+        yield np.minimum([early] * (len(sizes) - 1) + [last], sizes).astype(np.int64)

@@ -23,7 +23,7 @@ from assets.quality_gate.expectations import EXPECTATIONS
 from assets.quality_gate.judging import count_unexpected, judge
 from assets.quality_gate.params import Limit, QualityGateParams
 from assets.semantic_ids.artifact import SemanticIds
-from assets.semantic_ids.path import path_distances
+from assets.semantic_ids.path_distances import path_distances
 from assets.stage import NegativeResultError, Run
 
 

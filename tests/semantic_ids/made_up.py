@@ -4,7 +4,7 @@ import numpy as np
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.rq_kmeans import RQKMeans
-from assets.semantic_ids.policy import Prior, Problem
+from assets.semantic_ids.problem import Prior, Problem
 
 
 def books_of(sizes: list[int], seed: int = 0, dim: int = 5) -> Codebooks:

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from assets.codebooks.artifact import Codebooks
 from assets.codebooks.rq_kmeans import RQKMeans
-from assets.semantic_ids.distances import greedy_distances, path_scores
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.solver.costs import greedy_distances, path_scores
 
 DIM = 21
 
@@ -84,7 +84,7 @@ import hashlib, sys
 import numpy as np
 from pathlib import Path
 from assets.codebooks.artifact import Codebooks
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.problem import Problem
 from semantic_ids.test_every_policy import VARIANTS, place
 
 folder = Path(sys.argv[1])

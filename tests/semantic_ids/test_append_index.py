@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.semantic_ids.append_index import AppendIndex
+from assets.semantic_ids.append_index import append_index
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.policy import Prior, Problem
+from assets.semantic_ids.problem import Prior, Problem
 from assets.stage import UserError
 
 BOOKS = [np.zeros((4, 2), np.float32), np.zeros((3, 2), np.float32)]
@@ -27,10 +27,10 @@ def problem_of(table, prior=None) -> Problem:
 @settings(max_examples=100, deadline=None)
 @given(rows, rows, st.sampled_from(["error", "index"]))
 def test_items_of_a_bucket_are_numbered_in_their_turns_after_those_taken(old, new, order):
-    policy = AppendIndex(SemanticIdsParams(order=order))
-    prior = policy.place(problem_of(old)).codes
+    params = SemanticIdsParams(order=order)
+    prior = append_index(problem_of(old), params).codes
     problem = problem_of(new, Prior(prior))
-    placed = policy.place(problem)
+    placed = append_index(problem, params)
 
     free: dict[tuple[int, int], int] = defaultdict(int)
     for first, second, index in prior.tolist():
@@ -47,12 +47,12 @@ def test_items_of_a_bucket_are_numbered_in_their_turns_after_those_taken(old, ne
 
 
 def test_the_item_nearest_to_its_codes_gets_index_0():
-    placed = AppendIndex(SemanticIdsParams()).place(problem_of([(1, 1, 3), (1, 1, 1), (1, 1, 1)]))
+    placed = append_index(problem_of([(1, 1, 3), (1, 1, 1), (1, 1, 1)]), SemanticIdsParams())
     assert placed.codes[:, 2].tolist() == [2, 0, 1]
 
 
 def test_a_bucket_larger_than_the_index_is_refused_with_the_size_it_needs():
     with pytest.raises(UserError, match=r"3 items.*'i002'.*index_size` to 3"):
-        AppendIndex(SemanticIdsParams(index_size=2)).place(problem_of([(1, 1, 0)] * 3))
-    placed = AppendIndex(SemanticIdsParams(index_size=3)).place(problem_of([(1, 1, 0)] * 3))
+        append_index(problem_of([(1, 1, 0)] * 3), SemanticIdsParams(index_size=2))
+    placed = append_index(problem_of([(1, 1, 0)] * 3), SemanticIdsParams(index_size=3))
     assert placed.codes[:, 2].tolist() == [0, 1, 2]

@@ -14,9 +14,9 @@ from assets.embeddings.artifact import Embeddings
 from assets.semantic_ids.appending import Grown, added_error, append_items, drift
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import code_distances
-from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.path_distances import code_distances
+from assets.semantic_ids.policies import POLICIES, place_items
+from assets.semantic_ids.problem import Problem
 from assets.stage import UserError
 
 BOOKS = books_of([6, 6, 6])
@@ -42,7 +42,6 @@ def table_of(problem: Problem, grown: Grown, old: SemanticIds) -> SemanticIds:
 
 def empty(policy: str, **more) -> SemanticIds:
     """A table without items."""
-    made = POLICIES[policy](params_of(policy, **more))
     sizes = [6, 6, 6, 300] if policy == "append_index" else [6, 6, 6]
     none = np.empty((0, len(sizes)), np.int32)
     return SemanticIds(
@@ -54,14 +53,14 @@ def empty(policy: str, **more) -> SemanticIds:
         sizes=sizes,
         policy=policy,
         codebook_version=BOOKS.version,
-        bucket_limit=made.bucket_limit,
+        bucket_limit=POLICIES[policy].bucket_limit(params_of(policy, **more)),
     )
 
 
 def grow(old: SemanticIds, ids, vectors, **more) -> SemanticIds:
-    policy = POLICIES[old.policy](params_of(old.policy, **more))
     problem = Problem.of(ids, vectors, BOOKS)
-    return table_of(problem, append_items(old, problem, policy, BOOKS.version), old)
+    params = params_of(old.policy, **more)
+    return table_of(problem, append_items(old, problem, params, BOOKS.version), old)
 
 
 def codes_of(table: SemanticIds) -> dict:
@@ -171,9 +170,8 @@ def test_codes_that_mean_something_only_under_their_prefix_are_appended_to_as_we
     fitted = fit_hierarchical_kmeans(TrainingData(vectors[:60]), params)
     tree = Codebooks(fitted.quantizer, "text", {})
     assert not tree.quantizer.additive
-    policy = POLICIES["append_index"](params_of("append_index"))
     first = Problem.of(ids[:60], vectors[:60], tree)
-    placed = policy.place(first)
+    placed = place_items(first, params_of("append_index"))
     old = dataclasses.replace(
         empty("append_index"),
         item_ids=first.item_ids,
@@ -182,7 +180,8 @@ def test_codes_that_mean_something_only_under_their_prefix_are_appended_to_as_we
         sizes=placed.sizes,
         codebook_version=tree.version,
     )
-    grown = append_items(old, Problem.of(ids, vectors, tree), policy, tree.version)
+    now = Problem.of(ids, vectors, tree)
+    grown = append_items(old, now, params_of("append_index"), tree.version)
     np.testing.assert_array_equal(grown.placement.codes[:60], placed.codes)
     assert len(np.unique(grown.placement.codes, axis=0)) == 80
 
@@ -190,7 +189,7 @@ def test_codes_that_mean_something_only_under_their_prefix_are_appended_to_as_we
 def test_what_is_asked_for_must_be_what_was_given():
     ids, vectors = catalogue(20)
     problem = Problem.of(ids, vectors, BOOKS)
-    rrs, ecm = (POLICIES[name](params_of(name)) for name in ("rrs", "ecm"))
+    rrs, ecm = params_of("rrs"), params_of("ecm")
     old = grow(empty("rrs"), ids[:10], vectors[:10])
     with pytest.raises(UserError, match="does not hold the codebooks"):
         append_items(old, problem, rrs, "other")

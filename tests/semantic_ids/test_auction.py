@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from semantic_ids.made_up import problem_of
 
-from assets.semantic_ids.auction import sell
-from assets.semantic_ids.distances import greedy_distances, offsets_of
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import sid_keys
 from assets.semantic_ids.policies import POLICIES
+from assets.semantic_ids.sid_keys import sid_keys
+from assets.semantic_ids.solver.auction import sell
+from assets.semantic_ids.solver.costs import greedy_distances, offsets_of
 
 
 @settings(max_examples=60, deadline=None)
@@ -43,7 +43,7 @@ def test_it_is_within_the_gap_of_scipys_assignment_and_proves_it(rows, taken, se
 def test_a_large_crowded_code_space_is_filled_within_the_gap_and_cheaper_than_in_turn(cost):
     problem = problem_of(6100, [80, 80])
     params = SemanticIdsParams(cost=cost, gap=0.002)
-    placed = POLICIES["optimal"](params).place(problem)
+    placed = POLICIES["optimal"].place(problem, params)
     assert len(np.unique(placed.codes, axis=0)) == 6100
 
     def total(codes):
@@ -56,6 +56,6 @@ def test_a_large_crowded_code_space_is_filled_within_the_gap_and_cheaper_than_in
 
     added = total(placed.codes) - total(problem.raw_codes)
     assert 0 < placed.told["assignment_gap"] <= 0.002 * added
-    in_turn = POLICIES["ecm"](params).place(problem).codes
+    in_turn = POLICIES["ecm"].place(problem, params).codes
     assert total(in_turn) - total(problem.raw_codes) > 1.05 * added
     assert (sid_keys(in_turn, problem.sizes) != sid_keys(placed.codes, problem.sizes)).any()

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_ids.made_up import books_of, catalogue, problem_of
 
-from assets.semantic_ids.knn_n import KnnN
+from assets.semantic_ids.knn_n import place_by_knn_n
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.policy import Problem
-from assets.semantic_ids.random_n import RandomN
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.random_n import place_by_random_n
 
 
 def literal_knn(problem: Problem, params: SemanticIdsParams) -> list[tuple[int, ...]]:  # noqa: C901, PLR0912  the rule in one place
@@ -89,7 +89,7 @@ def literal_knn(problem: Problem, params: SemanticIdsParams) -> list[tuple[int, 
 def test_knn_n_equals_the_rule_read_literally(items, sizes, capacity, candidates, order):
     params = SemanticIdsParams(capacity=capacity, candidates=candidates, order=order)
     problem = problem_of(items, sizes, seed=items)
-    placed = KnnN(params).place(problem)
+    placed = place_by_knn_n(problem, params)
     assert [tuple(row) for row in placed.codes.tolist()] == literal_knn(problem, params)
 
 
@@ -100,7 +100,7 @@ def test_knn_n_equals_the_rule_beside_ids_already_taken(items, old, seed, capaci
     if items + old > 24 * params.capacity:
         items = 24 * params.capacity - old
     problem = problem_of(items, [2, 3, 4], seed, old)
-    placed = KnnN(params).place(problem)
+    placed = place_by_knn_n(problem, params)
     assert [tuple(row) for row in placed.codes.tolist()] == literal_knn(problem, params)
 
 
@@ -108,7 +108,7 @@ def test_random_n_stays_in_the_prefix_and_spreads_over_it():
     ids, vectors = catalogue(1)
     ids = np.array([f"i{row:04}" for row in range(2000)], object)
     problem = Problem.of(ids, np.repeat(vectors, 2000, axis=0), books_of([4, 200]))
-    codes = RandomN(SemanticIdsParams(capacity=40)).place(problem).codes
+    codes = place_by_random_n(problem, SemanticIdsParams(capacity=40)).codes
     assert (codes[:, 0] == problem.raw_codes[:, 0]).all()
     moved = codes[codes[:, 1] != problem.raw_codes[:, 1], 1]
     assert len(moved) == 1960
@@ -120,7 +120,8 @@ def test_random_n_stays_in_the_prefix_and_spreads_over_it():
 def test_random_n_draws_anew_with_another_seed_and_the_same_with_the_same():
     problem = problem_of(200, [4, 4, 8])
     one, again, other = (
-        RandomN(SemanticIdsParams(seed=seed, capacity=2)).place(problem).codes for seed in (0, 0, 1)
+        place_by_random_n(problem, SemanticIdsParams(seed=seed, capacity=2)).codes
+        for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
@@ -129,7 +130,7 @@ def test_random_n_draws_anew_with_another_seed_and_the_same_with_the_same():
 def test_what_an_item_draws_does_not_depend_on_the_others():
     problem = problem_of(200, [4, 4, 64])
     params = SemanticIdsParams(capacity=1)
-    alone = RandomN(params).place(problem).codes
+    alone = place_by_random_n(problem, params).codes
     ids = problem.item_ids
     few = np.r_[0:120]
     part = Problem(
@@ -139,5 +140,5 @@ def test_what_an_item_draws_does_not_depend_on_the_others():
         problem.raw_codes[few],
         problem.errors[few],
     )
-    same = (RandomN(params).place(part).codes == alone[few]).all(axis=1)
+    same = (place_by_random_n(part, params).codes == alone[few]).all(axis=1)
     assert same.mean() > 0.6  # all but who met another's seat

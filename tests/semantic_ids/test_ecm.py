@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_ids.made_up import problem_of
 
-from assets.semantic_ids.distances import greedy_distances, offsets_of
-from assets.semantic_ids.ecm import ECM
+from assets.semantic_ids.ecm import place_by_ecm
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.solver.costs import greedy_distances, offsets_of
 
 
 def enumerated(problem: Problem, params: SemanticIdsParams) -> list[tuple[int, ...]]:
@@ -68,7 +68,7 @@ def enumerated(problem: Problem, params: SemanticIdsParams) -> list[tuple[int, .
 def test_it_equals_enumeration_at_each_k(items, sizes, widths, order, cost):
     params = SemanticIdsParams(order=order, widths=widths, cost=cost)
     problem = problem_of(items, sizes, seed=items)
-    placed = ECM(params).place(problem)
+    placed = place_by_ecm(problem, params)
     assert [tuple(row) for row in placed.codes.tolist()] == enumerated(problem, params)
 
 
@@ -82,5 +82,5 @@ def test_it_equals_enumeration_at_each_k(items, sizes, widths, order, cost):
 def test_it_equals_enumeration_beside_ids_already_taken(items, old, seed, cost):
     params = SemanticIdsParams(cost=cost, widths=((1, 2), (2, 3)))
     problem = problem_of(items, [2, 3, 4], seed, old)
-    placed = ECM(params).place(problem)
+    placed = place_by_ecm(problem, params)
     assert [tuple(row) for row in placed.codes.tolist()] == enumerated(problem, params)

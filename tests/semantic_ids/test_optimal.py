@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from semantic_ids.made_up import problem_of
 
-from assets.semantic_ids.distances import greedy_distances, offsets_of
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.path import sid_keys
 from assets.semantic_ids.policies import POLICIES
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.sid_keys import sid_keys
+from assets.semantic_ids.solver.costs import greedy_distances, offsets_of
 
 COSTS = ["released", "true_residual"]
 
@@ -45,7 +45,7 @@ def total(problem: Problem, codes: np.ndarray, cost: str) -> float:
 
 def place(problem: Problem, policy: str, cost: str) -> np.ndarray:
     params = SemanticIdsParams(policy=policy, cost=cost, capacity=1)
-    return POLICIES[policy](params).place(problem).codes
+    return POLICIES[policy].place(problem, params).codes
 
 
 def least(problem: Problem, cost: str) -> float:

@@ -12,8 +12,8 @@ from assets.codebooks.fitting.fit import TrainingData
 from assets.codebooks.fitting.rq_kmeans import fit_rq_kmeans
 from assets.codebooks.params import CodebooksParams
 from assets.semantic_ids.params import SemanticIdsParams
-from assets.semantic_ids.policy import Prior, Problem
-from assets.semantic_ids.rrs import RRS
+from assets.semantic_ids.problem import Prior, Problem
+from assets.semantic_ids.rrs import place_by_rrs
 from assets.stage import UserError
 
 
@@ -96,7 +96,7 @@ def test_it_equals_the_literal_recursion(items, levels, size, widths, order):
     ids, vectors = catalogue(items, seed=items)
     params = SemanticIdsParams(order=order, widths=widths)
     problem = Problem.of(ids, vectors, fitted(vectors, levels, size))
-    placed = RRS(params).place(problem)
+    placed = place_by_rrs(problem, params)
     assert [tuple(row) for row in placed.codes.tolist()] == literal_rrs(problem, params)
 
 
@@ -104,9 +104,9 @@ def test_it_equals_the_literal_recursion_beside_ids_already_taken():
     ids, vectors = catalogue(150)
     books = fitted(vectors, 3, 7)
     old = Problem.of(ids[:90], vectors[:90], books)
-    prior = Prior(RRS(SemanticIdsParams()).place(old).codes)
+    prior = Prior(place_by_rrs(old, SemanticIdsParams()).codes)
     new = Problem.of(ids[90:], vectors[90:], books, prior)
-    placed = RRS(SemanticIdsParams()).place(new)
+    placed = place_by_rrs(new, SemanticIdsParams())
     assert [tuple(row) for row in placed.codes.tolist()] == literal_rrs(new, SemanticIdsParams())
 
 
@@ -115,7 +115,7 @@ def test_it_equals_the_literal_recursion_beside_ids_already_taken():
 def test_every_item_gets_a_sid_of_its_own_up_to_the_last_one(items, seed, shape):
     ids, vectors = catalogue(items, seed)
     problem = Problem.of(ids, vectors, fitted(vectors, *shape))
-    codes = RRS(SemanticIdsParams()).place(problem).codes
+    codes = place_by_rrs(problem, SemanticIdsParams()).codes
     assert len(np.unique(codes, axis=0)) == items
     assert ((codes >= 0) & (codes < problem.sizes)).all()
     assert codes.shape == (items, shape[0])
@@ -132,14 +132,15 @@ def test_shuffled_items_get_the_same_ids(items, seed, random):
     shuffled = Problem.of(ids[rows], vectors[rows], books)
     np.testing.assert_array_equal(straight.item_ids, shuffled.item_ids)
     for order in ("error", "index"):
-        policy = RRS(SemanticIdsParams(order=order))
-        np.testing.assert_array_equal(policy.place(straight).codes, policy.place(shuffled).codes)
+        params = SemanticIdsParams(order=order)
+        one, other = (place_by_rrs(rows, params).codes for rows in (straight, shuffled))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_items_without_a_conflict_and_the_best_of_each_bucket_never_move():
     ids, vectors = catalogue(200)
     problem = Problem.of(ids, vectors, fitted(vectors, 3, 6))
-    codes = RRS(SemanticIdsParams()).place(problem).codes
+    codes = place_by_rrs(problem, SemanticIdsParams()).codes
     best: dict[tuple[int, ...], int] = {}
     for row in np.lexsort((ids, problem.errors)):
         best.setdefault(tuple(problem.raw_codes[row]), row)
@@ -153,9 +154,10 @@ def test_items_without_a_conflict_and_the_best_of_each_bucket_never_move():
 def test_an_appended_item_never_takes_an_id_that_was_given_before(old, new, seed):
     ids, vectors = catalogue(old + new, seed)
     books = fitted(vectors, 2, 8)
-    policy = RRS(SemanticIdsParams())
-    prior = policy.place(Problem.of(ids[:old], vectors[:old], books)).codes
-    added = policy.place(Problem.of(ids[old:], vectors[old:], books, Prior(prior))).codes
+    params = SemanticIdsParams()
+    prior = place_by_rrs(Problem.of(ids[:old], vectors[:old], books), params).codes
+    late = Problem.of(ids[old:], vectors[old:], books, Prior(prior))
+    added = place_by_rrs(late, params).codes
     assert len(np.unique(np.concatenate([prior, added]), axis=0)) == old + new
 
 
@@ -163,7 +165,7 @@ def test_a_full_code_space_of_equal_items_is_filled_to_the_last_sid():
     ids, vectors = catalogue(1)
     ids = np.array([f"i{row:03}" for row in range(64)], object)
     vectors = np.repeat(vectors, 64, axis=0)
-    codes = RRS(SemanticIdsParams()).place(Problem.of(ids, vectors, fitted(vectors, 3, 4))).codes
+    codes = place_by_rrs(Problem.of(ids, vectors, fitted(vectors, 3, 4)), SemanticIdsParams()).codes
     assert len(np.unique(codes, axis=0)) == 64
 
 
@@ -171,19 +173,19 @@ def test_more_items_than_sids_are_refused_with_advice():
     ids, vectors = catalogue(17)
     problem = Problem.of(ids, vectors, fitted(vectors, 2, 4))
     with pytest.raises(UserError, match=r"17 items.*4 x 4.*only 16.*codebook_size"):
-        RRS(SemanticIdsParams()).place(problem)
+        place_by_rrs(problem, SemanticIdsParams())
 
 
 def test_ids_already_taken_count_against_the_room():
     ids, vectors = catalogue(16)
     books = fitted(vectors, 2, 4)
-    prior = Prior(RRS(SemanticIdsParams()).place(Problem.of(ids, vectors, books)).codes)
+    prior = Prior(place_by_rrs(Problem.of(ids, vectors, books), SemanticIdsParams()).codes)
     with pytest.raises(UserError, match="enlarge"):
-        RRS(SemanticIdsParams()).place(Problem.of(ids[:1], vectors[:1], books, prior))
+        place_by_rrs(Problem.of(ids[:1], vectors[:1], books, prior), SemanticIdsParams())
 
 
 def test_one_item_keeps_its_raw_codes():
     ids, vectors = catalogue(1)
     problem = Problem.of(ids, vectors, fitted(vectors, 3, 4))
-    codes = RRS(SemanticIdsParams()).place(problem).codes
+    codes = place_by_rrs(problem, SemanticIdsParams()).codes
     np.testing.assert_array_equal(codes, problem.raw_codes)

@@ -70,8 +70,9 @@ def test_items_of_a_bucket_come_by_popularity_then_by_row(codes, seed):
 def test_expanding_leaves_keeps_their_order_and_skips_missing_ones():
     codes = np.array([[0], [1], [0], [2]])
     buckets = Buckets.of(codes, np.array([1, 0, 5, 0]))
-    row, item = buckets.expand(np.array([[1, 0, -1], [-1, -1, -1], [2, 1, 0]]))
+    row, beam, item = buckets.expand(np.array([[1, 0, -1], [-1, -1, -1], [2, 1, 0]]))
     assert row.tolist() == [0, 0, 0, 2, 2, 2, 2]
+    assert beam.tolist() == [0, 1, 1, 0, 1, 2, 2]
     assert item.tolist() == [1, 2, 0, 3, 1, 2, 0]
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.compiled import compiled
-from assets.semantic_ids.occupancy import FULL, ROOT, Occupancy, child, move
+from assets.semantic_ids.solver.compiled import compiled
+from assets.semantic_ids.solver.occupancy import FULL, ROOT, Occupancy, child, move
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -1,21 +1,20 @@
-"""What every collision policy can do, and what it works from."""
+"""What a collision policy works from: items with their nearest codes, and IDs already taken."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assets.codebooks.artifact import Codebooks
-from assets.semantic_ids.path import code_distances
+from assets.semantic_ids.params import Order
+from assets.semantic_ids.path_distances import code_distances
 from assets.stage import UserError
 
 Codes = NDArray[np.int32]
-Order = Literal["error", "index"]
-Cost = Literal["released", "true_residual"]
 
 
 @dataclass(frozen=True)
@@ -101,44 +100,3 @@ class Problem:
         if order == "index":
             return np.arange(len(self.item_ids))
         return np.argsort(self.errors, kind="stable")
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where the items went.
-
-    Attributes:
-        codes: (items, length) int32.
-        sizes: Number of possible codes at each position.
-        told: Numbers that the policy has to say for the report.
-    """
-
-    codes: Codes
-    sizes: list[int]
-    told: dict[str, float] = field(default_factory=dict)
-
-
-class CollisionPolicy(Protocol):
-    """A rule that gives every item its final SID.
-
-    Attributes:
-        name: What params call it.
-        additive_only: Whether it needs an additive quantizer.
-        bucket_limit: The most items that may share one SID; None where nothing is promised.
-    """
-
-    name: ClassVar[str]
-    additive_only: ClassVar[bool]
-    bucket_limit: int | None
-
-    def __init__(self, params: Any) -> None:
-        """Take the stage's params."""
-        ...
-
-    def place(self, problem: Problem) -> Placement:
-        """Place all items.
-
-        Raises:
-            UserError: Not all items fit; the text says what to enlarge.
-        """
-        ...

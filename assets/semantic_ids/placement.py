@@ -1,12 +1,29 @@
-"""What must hold of any policy's placement, checked before it is handed over."""
+"""Where a collision policy put the items, and what must hold of that before it is handed over."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
-from assets.semantic_ids.path import sid_keys
-from assets.semantic_ids.policy import Placement, Problem
+from assets.semantic_ids.problem import Codes, Problem
+from assets.semantic_ids.sid_keys import sid_keys
 from assets.stage import UserError
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the items went.
+
+    Attributes:
+        codes: (items, length) int32.
+        sizes: Number of possible codes at each position.
+        told: Numbers that the policy has to say for the report.
+    """
+
+    codes: Codes
+    sizes: list[int]
+    told: dict[str, float] = field(default_factory=dict)
 
 
 def check_placement(placement: Placement, problem: Problem, bucket_limit: int | None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.exact import products, rounded
-from assets.semantic_ids.policy import Problem
+from assets.semantic_ids.problem import Problem
 
 Floats = NDArray[np.float64]
 BLOCK = 4096  # items whose distances are held at a time

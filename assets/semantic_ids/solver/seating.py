@@ -1,4 +1,4 @@
-"""Who keeps the nearest codes: the first items of each bucket, as many as a SID may hold."""
+"""Who keeps its nearest codes, and who is left to be placed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.occupancy import ROOT, Occupancy, seat
-from assets.semantic_ids.policy import Order, Problem
+from assets.semantic_ids.params import Order
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.sid_keys import sid_keys
+from assets.semantic_ids.solver.occupancy import ROOT, Occupancy, seat
 from assets.stage import UserError
 
 _MOST = 2**62  # more seats than any catalogue has items
@@ -37,6 +39,22 @@ def keep_first(
     turns = problem.turns(order)
     seated = seat(occupancy, problem.raw_codes[turns])
     return occupancy, turns[~seated]
+
+
+def keep_unconflicted(problem: Problem) -> tuple[Occupancy, NDArray[np.intp]]:
+    """Seat the items whose raw codes nobody else has; return what is taken and who is left.
+
+    Raises:
+        UserError: There are more items than SIDs.
+    """
+    sizes = problem.sizes
+    occupancy = occupancy_of(problem.taken, sizes, len(problem.item_ids))
+    check_room(problem, occupancy, 1)
+    keys = sid_keys(problem.raw_codes, sizes)
+    _, bucket, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    alone = (counts[bucket] == 1) & ~np.isin(keys, sid_keys(problem.taken, sizes))
+    seat(occupancy, problem.raw_codes[alone])
+    return occupancy, np.flatnonzero(~alone)
 
 
 def check_room(problem: Problem, occupancy: Occupancy, limit: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.compiled import compiled
+from assets.semantic_ids.solver.compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,18 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.auction import sell
-from assets.semantic_ids.distances import (
+from assets.semantic_ids.params import Cost
+from assets.semantic_ids.problem import Problem
+from assets.semantic_ids.sid_keys import sid_keys
+from assets.semantic_ids.solver.auction import sell
+from assets.semantic_ids.solver.augmenting_paths import (
+    Book,
+    Wishes,
+    augment,
+    empty_book,
+    with_more_room,
+)
+from assets.semantic_ids.solver.costs import (
     Floats,
     code_products,
     greedy_distances,
     offsets_of,
     path_scores,
 )
-from assets.semantic_ids.occupancy import ROOT, Occupancy, free_of
-from assets.semantic_ids.path import sid_keys
-from assets.semantic_ids.paths import Book, Wishes, augment, empty_book, with_more_room
-from assets.semantic_ids.policy import Cost, Problem
+from assets.semantic_ids.solver.occupancy import ROOT, Occupancy, free_of
 
 _CROWDED = 0.1  # of all SIDs: from here on lists grow long,
 _LARGE = 2**25  # and with so many pairs of item and SID an auction is faster

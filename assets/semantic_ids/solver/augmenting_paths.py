@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.semantic_ids.cheapest import cheapest_by_path, cheapest_by_sum
-from assets.semantic_ids.compiled import compiled
-from assets.semantic_ids.occupancy import Occupancy, scattered
+from assets.semantic_ids.solver.cheapest_sids import cheapest_by_path, cheapest_by_sum
+from assets.semantic_ids.solver.compiled import compiled
+from assets.semantic_ids.solver.occupancy import Occupancy, scattered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ _ENTRIES, _COLUMNS, _QUEUED = 0, 1, 2
 
 
 class Wishes(NamedTuple):
-    """What columns cost rows; see :mod:`assets.semantic_ids.cheapest`.
+    """What columns cost rows; see :mod:`assets.semantic_ids.solver.cheapest_sids`.
 
     Attributes:
         distances: (rows, all codes).

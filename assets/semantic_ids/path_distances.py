@@ -1,10 +1,6 @@
-"""SIDs as numbers, and the path that an item takes through the codebooks."""
+"""How far an item is from what its codes rebuild, level by level."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +8,6 @@ from numpy.typing import NDArray
 from assets.codebooks.artifact import Quantizer
 
 BLOCK = 65_536  # rows at a time: residuals of a million items would not fit into memory twice
-
-
-def sid_keys(codes: NDArray[np.int32], sizes: Sequence[int]) -> NDArray[Any]:
-    """Return one number per row, equal where the rows are (mixed radix, first level highest).
-
-    Args:
-        codes: (items, length).
-        sizes: Number of possible codes at each position.
-
-    Returns:
-        (items,) int64, or Python integers where 64 bits do not suffice.
-    """
-    kind = np.int64 if math.prod(sizes) < 2**63 else object
-    keys: NDArray[Any] = np.zeros(len(codes), kind)
-    for size, column in zip(sizes, codes.T, strict=True):
-        keys = keys * size + column.astype(kind)
-    return keys
 
 
 def path_distances(

@@ -3,7 +3,7 @@ import numpy as np
 from assets.codebooks.fitting.fit import TrainingData
 from assets.codebooks.fitting.hierarchical_kmeans import fit_hierarchical_kmeans
 from assets.codebooks.params import CodebooksParams
-from assets.semantic_ids.path import code_distances, path_distances
+from assets.semantic_ids.path_distances import code_distances, path_distances
 
 
 def test_distances_in_a_tree_are_to_the_cluster_that_the_codes_name() -> None:
