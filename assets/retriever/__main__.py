@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import math
+import shutil
 
 import pandas as pd
 
@@ -12,7 +11,7 @@ from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
-from assets.machine import Machine
+from assets.machine import Machine, precision_for
 from assets.quality_gate.artifact import Verdict
 from assets.retriever.artifact import WHY_NOT
 from assets.retriever.examples import read_examples
@@ -24,6 +23,16 @@ from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
+from assets.training.checkpoints import training_folder
+
+READ = (  # what a checkpoint must not outlive
+    "interactions",
+    "synthetic_queries",
+    "bi_encoder",
+    "embeddings",
+    "codebooks",
+    "semantic_ids",
+)
 
 
 def main(run: Run[RetrieverParams]) -> None:
@@ -32,6 +41,8 @@ def main(run: Run[RetrieverParams]) -> None:
     Verdict.load(run.input("quality_gate")).require(ids.version)
 
     device = Machine.here().torch_device()
+    precision = precision_for(run.params.precision, device)
+    params = run.params.model_copy(update={"precision": precision})
     data = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
     codebooks = Codebooks.load(run.input("codebooks"))
@@ -44,38 +55,29 @@ def main(run: Run[RetrieverParams]) -> None:
     for task, why in WHY_NOT.items():
         if task not in examples.tasks:
             run.say(f"does not learn {task}: {why}.")
-    generator = untrained(run.params, ids, buckets, codebooks, encoder.dim, examples.tasks, device)
+    generator = untrained(params, ids, buckets, codebooks, encoder.dim, examples.tasks, device)
     validation = Validation.sample(
-        queries.tasks("validation"), data.sessions("validation"), catalogue, encoder, run.params
+        queries.tasks("validation"), data.sessions("validation"), catalogue, encoder, params
     )
-    looks: list[dict[str, float]] = []
-    best = (-math.inf, generator.model.state_dict())
-
-    def look(step: int) -> None:
-        nonlocal best
-        numbers = validation.measure(generator)
-        run.say(f"after {step} steps " + ", ".join(f"{k} {v:.3f}" for k, v in numbers.items()))
-        looks.append({"step": step, **numbers})
-        score = validation.score(numbers)
-        if score >= best[0]:
-            best = (score, copy.deepcopy(generator.model.state_dict()))
-
-    curve = train(generator, examples, run.params, look)
-    generator.model.load_state_dict(best[1])
+    inputs = [run.input(stage) for stage in READ]
+    folder = training_folder(run.name, inputs, params.model_dump() | {"device": device})
+    course = train(generator, examples, validation, params, folder, run.say)
 
     generator.save(run.folder)
-    pd.DataFrame(curve).to_csv(run.folder / "training.csv", index=False, float_format="%.5g")
-    draw_training(examples.tasks, curve, looks, run.folder / "training.png")
-    kept = max(looks, key=lambda row: (validation.score(row), row["step"]))
+    table = pd.DataFrame(course.curve)
+    table.to_csv(run.folder / "training.csv", index=False, float_format="%.5g")
+    draw_training(examples.tasks, course.curve, course.looks, run.folder / "training.png")
+    kept = next(row for row in course.looks if row["step"] == course.kept)
     run.report(
         {
             **kept,
             "parameters": sum(weights.numel() for weights in generator.model.parameters()),
             "sids": len(buckets.sids),
             **{f"guide_{level}": weight for level, weight in enumerate(generator.model.guides())},
-            "validation": looks,
+            "validation": course.looks,
         }
     )
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

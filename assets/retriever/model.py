@@ -11,8 +11,9 @@ SID rebuilds it; the language model learns what the SID does not say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,9 +23,13 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils import logging
 
-from assets.retriever.params import RetrieverParams
 from assets.retriever.vocabulary import PAD, SEARCH, Vocabulary
+from assets.stage import UserError
 
+if TYPE_CHECKING:
+    from assets.retriever.params import RetrieverParams
+
+HEADS = ("project.weight", "project.bias", "guide")  # what lies beside the language model
 GUIDE_SCALE = 100.0  # lets a guide of usual size, about 50, be learnt at the model's learning rate
 
 
@@ -97,13 +102,9 @@ class RetrieverModel(nn.Module):
         """Write ``model/`` as transformers saves it and ``heads.safetensors``."""
         logging.disable_progress_bar()
         self.lm.save_pretrained(folder / "model")
-        heads = {
-            "project.weight": self.project.weight,
-            "project.bias": self.project.bias,
-            "guide": self.guide,
-        }
+        own = self.state_dict()
         save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in heads.items()},
+            {name: own[name].detach().cpu().contiguous() for name in HEADS},
             folder / "heads.safetensors",
         )
 
@@ -111,14 +112,31 @@ class RetrieverModel(nn.Module):
     def load(
         cls, folder: Path, vocabulary: Vocabulary, codebooks: Sequence[NDArray[np.float32]]
     ) -> RetrieverModel:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: A tensor is missing, unknown or of another shape.
+        """
         logging.disable_progress_bar()
-        lm = AutoModelForCausalLM.from_pretrained(folder / "model")
+        lm, told = AutoModelForCausalLM.from_pretrained(
+            folder / "model", output_loading_info=True, ignore_mismatched_sizes=True
+        )
         heads = load_file(folder / "heads.safetensors")
+        for place, fault, tensors in (
+            ("model", "lacks a", told["missing_keys"]),
+            ("model", "holds an unknown", told["unexpected_keys"]),
+            ("model", "holds a misshapen", [key[0] for key in told["mismatched_keys"]]),
+            ("heads.safetensors", "lacks a", set(HEADS) - set(heads)),
+            ("heads.safetensors", "holds an unknown", set(heads) - set(HEADS)),
+        ):
+            _complain(folder / place, fault, tensors)
         query_dim = heads["project.weight"].shape[1]
         query_tokens = heads["project.weight"].shape[0] // lm.config.hidden_size
         model = cls(lm, vocabulary, codebooks, query_dim, query_tokens)
-        model.load_state_dict(heads, strict=False)
+        own = model.state_dict()
+        wrong = [name for name in HEADS if heads[name].shape != own[name].shape]
+        _complain(folder / "heads.safetensors", "holds a misshapen", wrong)
+        model.load_state_dict({**own, **heads})
         return model.eval()
 
     @property
@@ -170,3 +188,17 @@ class RetrieverModel(nn.Module):
         if similarity is None:
             return scores
         return scores + GUIDE_SCALE * self.guide[level] * similarity
+
+
+def _complain(file: Path, fault: str, tensors: Collection[str]) -> None:
+    """Refuse weights that would leave part of the model as it was drawn.
+
+    Raises:
+        UserError: There is a tensor that is at fault.
+    """
+    if tensors:
+        raise UserError(
+            f"{file} {fault} tensor, `{min(tensors)}` ({len(tensors)} in all): it is damaged, or "
+            "comes from another version of Sidmill. Run `dvc repro retriever`, or go back to a "
+            "whole release."
+        )

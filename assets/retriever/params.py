@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from assets.machine import Precision
 from assets.stage import Params
 
 
@@ -41,7 +42,11 @@ class RetrieverParams(Params):
     adam_beta2: float = Field(0.99, gt=0, lt=1, description="AdamW's memory of squared gradients.")
     gradient_clip: float = Field(1.0, gt=0, description="Longest gradient; longer ones are cut.")
     warmup_steps: int = Field(60, ge=0, description="Steps of linear warm-up; cosine follows.")
-    half_precision: bool = Field(True, description="Train in bfloat16 autocast.")
+    precision: Precision = Field(
+        "auto",
+        description="Of the products in training: `float32`, `bfloat16`, or `auto`, which takes "
+        "bfloat16 where this machine is fast in it. The manifest says which was used.",
+    )
     check_every: int = Field(
         200, ge=1, description="Steps between two looks at validation; the best one is kept."
     )

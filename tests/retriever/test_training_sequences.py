@@ -6,9 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.retriever.params import RetrieverParams
 from assets.retriever.sequences import Histories, SearchExamples, recommend_prompts
-from assets.retriever.training import learning_rate
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 5), st.integers(0, 99))
@@ -51,12 +49,3 @@ def test_a_prompt_holds_the_last_items_oldest_first():
     prompts, mask = recommend_prompts([np.array([0, 1, 2]), np.array([], int)], tokens, 2)
     assert prompts.tolist() == [[2, 4, 8, 5, 9], [0, 0, 0, 0, 2]]
     assert mask.tolist() == [[True] * 5, [False] * 4 + [True]]
-
-
-def test_the_learning_rate_rises_and_then_falls_to_nothing():
-    params = RetrieverParams(steps=100, warmup_steps=10, learning_rate=1.0)
-    rates = np.array([learning_rate(step, params) for step in range(100)])
-    assert rates.max() == 1
-    assert (np.diff(rates[:10]) > 0).all()
-    assert (np.diff(rates[10:]) < 0).all()
-    assert rates[-1] < 0.001
