@@ -101,7 +101,7 @@ async def measure_all(release: Release, numbers: list[int], seconds: float) -> N
     queries = (
         SyntheticQueries.load(release.folder / "synthetic_queries").tasks("validation").queries
     )
-    sessions = Interactions.load(release.folder / "interactions").sessions("validation")
+    sessions = Interactions.load(Path("data") / "interactions").sessions("validation")
     questions: dict[str, list[object]] = {
         "/search": [{"query": query} for query in queries],
         "/recommend": [{"items": history[-20:]} for history in sessions.histories],

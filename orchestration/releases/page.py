@@ -23,6 +23,7 @@ from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
 from orchestration.releases.answering import common_labels
+from orchestration.releases.comparing import WHOLE
 from orchestration.releases.examples import examples
 from orchestration.releases.lineage import draw
 from orchestration.releases.templates import environment
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
 NAME = "report.html"
 PREFIXES, TITLES, SAMPLES = 8, 5, 12
 CUT = 10
-METHODS = {"retriever_reranked": "retriever, re-ranked", "bm25": "BM25", "item_knn": "item KNN"}
+METHODS = {
+    "answers": "what is answered",
+    "retriever_reranked": "retriever, re-ranked",
+    "bm25": "BM25",
+    "item_knn": "item KNN",
+}
 TASKS = {"query": "search", "pair": "recommendation"}
 
 
@@ -205,7 +211,7 @@ def _named(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with its methods as people call them."""
     names = {key: row[key] for key in ("method", "baseline") if key in row}
     shown = {key: METHODS.get(name, name.replace("_", " ")) for key, name in names.items()}
-    return {**row, **shown}
+    return {**row, **shown, "whole": row["method"] == WHOLE}
 
 
 PARTS: dict[str, Callable[[Path], Any]] = {

@@ -6,8 +6,8 @@ import datetime as dt
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
@@ -28,6 +28,10 @@ from orchestration.releases.store import (
     prune,
     releases,
 )
+
+# What people did and asked, which neither serving nor growing reads: it stays in the workbench.
+# (Pairs of items and made queries stay in: `sidmill export` writes training sets of them.)
+LOGS = {"interactions": {"interactions.parquet", "queries.parquet", "rejects.parquet"}}
 
 
 def publish(root: Path, force: bool = False) -> Release:
@@ -82,7 +86,7 @@ def publish(root: Path, force: bool = False) -> Release:
             notes=[*(comparison.sentence() for comparison in found.comparisons), *found.notes],
             accepted=found.problems,
         )
-        _write(release, root / "data", pipeline)
+        release = _write(release, root / "data", pipeline)
         prune(root, params.keep)
         return release
 
@@ -139,16 +143,20 @@ def _require_no_return(root: Path, used: Release, hashes: Mapping[str, str]) -> 
             )
 
 
-def _write(release: Release, data: Path, pipeline: Pipeline) -> None:
+def _write(release: Release, data: Path, pipeline: Pipeline) -> Release:
     from orchestration.releases.page import write_page
 
     partial = release.folder.with_name(f".{release.name}.partial")
+    left_out: dict[str, list[str]] = {}
     for name, recorded in release.assets.items():
-        if _copy(data / name, partial / name) != recorded:
+        found, left = _copy(data / name, partial / name, LOGS.get(name, set()))
+        if found != recorded:
             raise PublishError(
                 f"data/{name} is not what dvc.lock recorded, perhaps because a run is going on: "
                 f"run `dvc repro {name}` and publish then."
             )
+        left_out |= {name: left} if left else {}
+    release = replace(release, left_out=left_out)
     write_page(partial, release, pipeline).chmod(0o444)
     entry = asdict(release)
     del entry["folder"]
@@ -159,20 +167,37 @@ def _write(release: Release, data: Path, pipeline: Pipeline) -> None:
     announce(release.folder.parent, release.name)
     partial.rename(release.folder)
     finish(release.folder.parent)
+    return release
 
 
-def _copy(source: Path, target: Path) -> str:
-    """Copy a folder, files read-only, and return the copy's hash as DVC defines it."""
-    entries = []
+def _copy(source: Path, target: Path, without: Collection[str]) -> tuple[str, list[str]]:
+    """Copy a folder, files read-only.
+
+    Args:
+        source: What to copy.
+        target: Where to.
+        without: Files that stay where they are.
+
+    Returns:
+        The hash of the whole as DVC defines it, of the copies where there are copies; and the
+        files that were left out.
+    """
+    entries, left = [], []
+    target.mkdir(parents=True, exist_ok=True)
     for file in (path for path in source.rglob("*") if path.is_file()):
         name = file.relative_to(source)
         copy = target / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-        copy.chmod(0o444)
+        if name.as_posix() in without:
+            left.append(name.as_posix())
+            copy = file
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+            copy.chmod(0o444)
         with copy.open("rb") as stream:
             digest = hashlib.file_digest(stream, "md5").hexdigest()
         entries.append({"md5": digest, "relpath": name.as_posix()})
     entries.sort(key=lambda entry: entry["relpath"])
     listing = json.dumps(entries, sort_keys=True).encode()
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+    digest = hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+    return digest, sorted(left)

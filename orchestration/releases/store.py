@@ -1,8 +1,8 @@
 """Lists releases, finds them and moves back to an earlier one.
 
-A release is ``data/releases/r<number>-<sid version>/``: a read-only copy of what serving needs of
-every asset folder, with a ``release.json`` and a page about all of it, ``report.html``.
-``data/releases/current`` is a symbolic link to the one that is used::
+A release is ``data/releases/r<number>-<sid version>/``: a read-only copy of what serving and
+growing need of every asset folder (no log of what people did), with a ``release.json`` and a page
+about all of it, ``report.html``. ``data/releases/current`` is a symbolic link to the one in use::
 
     data/releases/
       r1-15790d01/
@@ -21,7 +21,7 @@ import fcntl
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Release:
         comparisons: How recall@10 changed since earlier releases, a row per release and task.
         notes: The same in sentences, and what was not compared.
         accepted: What spoke against it when it was published by force.
+        left_out: Files of each asset that were not copied, because only a build needs them.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Release:
     comparisons: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = ()
     accepted: Sequence[str] = ()
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def releases(root: Path) -> list[Release]:

@@ -33,10 +33,15 @@ def test_a_release_is_a_read_only_copy_of_every_asset(shop):
     entry = json.loads(copied.pop("release.json"))
     assert release.name.encode() in copied.pop("report.html")
     stages = list(shop.pipeline.stages)
-    assert copied == {
+    made = {
         f"{name}/{file}": content
         for name in stages
         for file, content in files_of(shop.root / "data" / name).items()
+    }
+    left_out = {f"{name}/{file}" for name, files in entry["left_out"].items() for file in files}
+    assert copied == {name: content for name, content in made.items() if name not in left_out}
+    assert left_out == {
+        f"interactions/{name}.parquet" for name in ("interactions", "queries", "rejects")
     }
     assert all(not f.stat().st_mode & 0o222 for f in release.folder.rglob("*") if f.is_file())
     assert entry["metrics"] == {"search": 0.3, "recommendation": 0.08}
@@ -46,6 +51,13 @@ def test_a_release_is_a_read_only_copy_of_every_asset(shop):
     link = shop.root / "data" / "releases" / "current"
     assert link.is_symlink()
     assert str(link.readlink()) == release.name
+
+
+def test_a_release_holds_no_user(shop):
+    release = publish(shop.root)
+    tables = [file for file in release.folder.rglob("*.parquet") if file.is_file()]
+    assert len(tables) > 3
+    assert not [file for file in tables if "user_id" in pq.read_schema(file).names]
 
 
 def test_a_release_does_not_change_when_the_workbench_does(shop):

@@ -16,7 +16,7 @@ import pytest
 from orchestration.dvc_pipeline import Pipeline
 from orchestration.releases.lineage import draw
 from orchestration.releases.page import PARTS, write_page
-from orchestration.releases.publishing import publish
+from orchestration.releases.publishing import LOGS, publish
 from orchestration.releases.store import current
 from orchestration.stage_assets import release_metadata
 
@@ -62,9 +62,9 @@ def released(put_release, tmp_path):
         {"task": task, "method": method, "recall@5": 0.1, "recall@10": 0.2, "recall@30": 0.3}
         | {"ndcg@10": 0.1, "mrr": 0.1, "low": 0.15, "high": 0.25}
         for task in ("search", "recommendation")
-        for method in ("retriever", "popularity")
+        for method in ("answers", "popularity")
     ]
-    difference = {"task": "search", "method": "retriever", "baseline": "popularity"}
+    difference = {"task": "search", "method": "answers", "baseline": "popularity"}
     difference |= {"difference": 0.1, "low": 0.05, "high": 0.15}
     (folder / "metrics").mkdir(exist_ok=True)
     report = {"table": rows, "differences": [difference], "skipped": []}
@@ -94,6 +94,24 @@ def test_a_page_holds_every_part_and_asks_for_nothing_from_outside(released):
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
     assert page.text.count("<a_") >= 8 + 9 * 5  # first-level codes; six searches, three people
     assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+
+
+def test_no_user_stands_on_a_page_nor_is_one_looked_up(released):
+    folder = current(released).folder
+    for name in LOGS["interactions"]:
+        (folder / "interactions" / name).unlink()
+    (folder / "answers" / "histories.parquet").unlink()
+    page = _page(released)
+    assert "Left out" not in page.text
+    assert page.text.count("After ") == 3
+    assert "User" not in page.text
+
+
+def test_histories_are_made_of_first_codes_where_nothing_has_a_category(released):
+    folder = current(released).folder
+    file = folder / "interactions" / "items.parquet"
+    _edit(file, "category", lambda texts: [None] * len(texts))
+    assert len(re.findall(r"After <a_\d+>", _page(released).text)) == 3
 
 
 def test_markup_in_data_stays_text(released):
@@ -141,7 +159,7 @@ def test_queries_of_a_language_model_stand_beside_those_of_rules(released):
     assert all(words in text for words in ("A film. 1999", MARKUP, "other", "film 90s"))
 
 
-@pytest.mark.parametrize("part", ["interactions", "synthetic_queries", "metrics", "retriever"])
+@pytest.mark.parametrize("part", ["interactions", "synthetic_queries", "metrics", "answers"])
 def test_what_a_release_lacks_is_left_out_with_a_line(released, part):
     shutil.rmtree(current(released).folder / part)
     page = _page(released)
@@ -155,7 +173,7 @@ def test_a_publication_makes_the_page_and_an_unchanged_one_leaves_it(shop):
     file = release.folder / "report.html"
     page = Page(file.read_text())
     assert release.name in page.text
-    assert "Left out: the retriever has learnt nothing." in page.text
+    assert "Left out: answers holds no answers" in page.text
     assert not file.stat().st_mode & 0o222
     assert release_metadata(release)["report"].path == str(file)
     before = file.stat()
