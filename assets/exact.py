@@ -28,13 +28,15 @@ def rounded(rows: NDArray[np.floating[Any]]) -> Floats:
     one, so a product is at most 2^2b of its least unit, and a sum of dim products at most
     dim · 2^2b ≤ 2^53.
     """
-    rows = np.asarray(rows, np.float64)
     sum_bits = (max(2, rows.shape[1]) - 1).bit_length()
     bits = (_MANTISSA - sum_bits) // 2
-    _, exponents = np.frexp(np.abs(rows).max(axis=1, keepdims=True, initial=0))
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+    _, exponents = np.frexp(largest.astype(np.float64))
     # what is added has its last bit where the rounded number shall have it
     shift = np.ldexp(1.5, exponents + (_MANTISSA - 1 - bits))
-    return np.asarray((rows + shift) - shift)
+    numbers: Floats = rows + shift
+    numbers -= shift
+    return numbers
 
 
 def products(rows: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]) -> Floats:

@@ -23,7 +23,7 @@ from assets.codebooks.quantizer import Codes, Vectors
 from assets.codebooks.residual import ResidualQuantizer, levels_of
 from assets.exact import products, rounded
 
-BLOCK = 4096  # rows whose products with all atoms are held at a time
+BLOCK = 1024  # rows whose products with all atoms are held at a time
 
 
 class Dictionary(ResidualQuantizer):
