@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from conftest import ROOT, Project, run_stage, write_project
 
 from assets.interactions.packaged import movielens_small
 
-LEARNT = [
-    "synthetic_queries",
-    "bi_encoder",
-    "embeddings",
-    "codebooks",
-    "semantic_ids",
-    "collision_report",
-    "quality_gate",
-]
+GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = [*GRAPH]  # each after those it needs
+IDS = STAGES[: STAGES.index("quality_gate") + 1]
+NAMES_TEST = {"interactions", "metrics"}  # what else there is sees train and validation alone
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -37,7 +33,7 @@ def test_a_second_run_with_a_cold_cache_and_shuffled_rows_gives_the_same_bytes(p
         rows = pd.read_csv(file, dtype=str, keep_default_na=False)
         rows.sample(frac=1, random_state=1).to_csv(file, index=False)
     second = Project(tmp_path)
-    for stage in ["interactions", *LEARNT]:
+    for stage in STAGES:
         first = contents(project.make(stage))
         assert first, stage
         assert contents(second.make(stage)) == first, stage
@@ -65,28 +61,43 @@ def test_what_is_learnt_does_not_depend_on_the_test_split(project, tmp_path):
 
     changed = Project(tmp_path)
     assert contents(changed.make("interactions")) != contents(project.make("interactions"))
-    for stage in [*LEARNT, "retriever"]:
-        assert contents(changed.make(stage)) == contents(project.make(stage)), stage
+    for stage in [name for name in STAGES if name not in NAMES_TEST]:
+        learnt, again = contents(project.make(stage)), contents(changed.make(stage))
+        for made in (learnt, again):
+            made.pop("histories.parquet", None)  # of users, up to now: a part of the data
+        assert again == learnt, stage
 
 
 @pytest.mark.verify
-def test_the_whole_packaged_data_set_gives_the_same_bytes_twice_and_the_same_ids_shuffled(tmp_path):
-    """Slow: every stage up to the gate with cold caches and all defaults, three times."""
-    first, second, shuffled = (tmp_path / name for name in ("first", "second", "shuffled"))
+def test_the_whole_default_gives_the_same_bytes_in_another_folder_and_the_same_ids_shuffled(
+    tmp_path,
+):
+    """Slow: every stage with cold caches and all defaults twice, and up to the IDs a third time.
+
+    In float32 and with so many threads, for these two are what a machine may choose; the folders
+    differ in name and depth.
+    """
+    first, second = tmp_path / "first", tmp_path / "another name" / "and a folder in it"
+    shuffled = tmp_path / "shuffled"
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section in params.values():
+        if "precision" in section:
+            section["precision"] = "float32"
     for folder in (first, second, shuffled):
         (folder / "data" / "incoming").mkdir(parents=True)
-        (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+        (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for name, table in zip(("items", "interactions"), movielens_small(), strict=True):
         (shuffled / "data" / "incoming" / name).mkdir()
         rows = table.sample(frac=1, random_state=1)
         rows.to_csv(shuffled / "data" / "incoming" / name / "rows.csv", index=False)
 
-    for stage in ["interactions", *LEARNT]:
+    for stage in STAGES:
         made = []
-        for folder in (first, second, shuffled):
-            done = run_stage(stage, folder)
+        for folder in (first, second, *([shuffled] if stage in IDS else [])):
+            done = run_stage(stage, folder, SIDMILL_THREADS="2", SIDMILL_DEVICE="cpu")
             assert done.returncode == 0, done.stderr
             made.append(contents(folder / "data" / stage))
+        assert made[0], stage
         assert made[0] == made[1], stage
-        if stage != "interactions":
+        if stage in IDS and stage != "interactions":
             assert made[0] == made[2], stage
