@@ -24,26 +24,29 @@ if TYPE_CHECKING:
     from assets.answers.artifact import Answers, Result
     from assets.bi_encoder.artifact import BiEncoder
     from assets.codebooks.artifact import Codebooks
-    from assets.codebooks.fitting.fit import TrainingData
-    from assets.codebooks.fitting.fitters import fit_quantizer
+    from assets.codebooks.fitting.fit import Fitted, TrainingData
+    from assets.codebooks.fitting.fitters import FITTERS, fit_quantizer
     from assets.codebooks.params import CodebooksParams
     from assets.codebooks.quantizer import Quantizer
     from assets.codebooks.quantizers import QUANTIZERS
     from assets.semantic_ids.artifact import SemanticIds
     from assets.semantic_ids.params import SemanticIdsParams
     from assets.semantic_ids.placement import Placement
-    from assets.semantic_ids.policies import POLICIES, place_items
+    from assets.semantic_ids.policies import POLICIES, Policy, place_items
     from assets.semantic_ids.problem import Problem
     from assets.stage import UserError
 
 __all__ = [
+    "FITTERS",
     "POLICIES",
     "QUANTIZERS",
     "Answers",
     "BiEncoder",
     "Codebooks",
     "CodebooksParams",
+    "Fitted",
     "Placement",
+    "Policy",
     "Problem",
     "Quantizer",
     "Result",
@@ -59,15 +62,15 @@ _HOMES = {
     "assets.answers.artifact": ["Answers", "Result"],
     "assets.bi_encoder.artifact": ["BiEncoder"],
     "assets.codebooks.artifact": ["Codebooks"],
-    "assets.codebooks.fitting.fit": ["TrainingData"],
-    "assets.codebooks.fitting.fitters": ["fit_quantizer"],
+    "assets.codebooks.fitting.fit": ["Fitted", "TrainingData"],
+    "assets.codebooks.fitting.fitters": ["FITTERS", "fit_quantizer"],
     "assets.codebooks.params": ["CodebooksParams"],
     "assets.codebooks.quantizer": ["Quantizer"],
     "assets.codebooks.quantizers": ["QUANTIZERS"],
     "assets.semantic_ids.artifact": ["SemanticIds"],
     "assets.semantic_ids.params": ["SemanticIdsParams"],
     "assets.semantic_ids.placement": ["Placement"],
-    "assets.semantic_ids.policies": ["POLICIES", "place_items"],
+    "assets.semantic_ids.policies": ["POLICIES", "Policy", "place_items"],
     "assets.semantic_ids.problem": ["Problem"],
     "assets.stage": ["UserError"],
 }

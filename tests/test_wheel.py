@@ -28,8 +28,8 @@ vectors = numpy.random.default_rng(0).normal(size=(60, 8)).astype("float32")
 vectors[1] = vectors[0]
 names = numpy.array([f"item {n:02}" for n in range(60)], dtype=object)
 params = sidmill.CodebooksParams(codebook_size=8, levels=2)
-quantizer = sidmill.fit_quantizer(sidmill.TrainingData(vectors), params).quantizer
-codebooks = sidmill.Codebooks(quantizer, "mine", {})
+fitted = sidmill.fit_quantizer(sidmill.TrainingData(vectors), params)
+codebooks = sidmill.Codebooks(fitted.quantizer, "mine", {})
 problem = sidmill.Problem.of(names, vectors, codebooks)
 placed = sidmill.place_items(problem, sidmill.SemanticIdsParams(policy="rrs"))
 print(len(problem.raw_codes), len(set(map(tuple, placed.codes.tolist()))))
