@@ -73,6 +73,8 @@ class Machine(BaseSettings):
         Raises:
             UserError: ``cuda`` is asked for where torch sees no GPU.
         """
+        if self.device == "cpu":
+            return "cpu"
         import torch
 
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -80,9 +82,7 @@ class Machine(BaseSettings):
                 "SIDMILL_DEVICE is `cuda`, but torch sees no GPU here: set it to `auto` or `cpu`, "
                 "or install a torch built for CUDA."
             )
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
     def spill_folder(self) -> Path:
         """Return `temp_folder`, made if it is not there.

@@ -49,7 +49,10 @@ def main(run: Run[CodebooksParams]) -> None:
         run.say(f"frozen: those of {released.parent.name}; nothing is learnt.")
     else:
         pairs = partial(pairs_of_rows, run, item_ids)
-        data = TrainingData(vectors, item_ids, pairs, Machine.here().device)
+        machine = Machine.here()
+        # Only some quantizers load torch; but a GPU that is asked for must be there.
+        device = machine.torch_device() if machine.device == "cuda" else machine.device
+        data = TrainingData(vectors, item_ids, pairs, device)
         learnt = fit_quantizer(data, params)
         codebooks, told = Codebooks(learnt.quantizer, params.view, params.settings), learnt.told
     codebooks.save(run.folder)
