@@ -12,8 +12,12 @@ import yaml
 from assets.stage import Params, stage_names
 
 ROOT = Path(__file__).parents[1]
-SHARED = {"stage", "machine", "files", "exact", "evaluation", "ranking", "training"}
-HANDED_OVER = {("semantic_ids", "buckets"), ("semantic_ids", "trie")}  # beside the artifacts
+SHARED = {"stage", "machine", "threads", "files", "exact", "evaluation", "ranking", "training"}
+HANDED_OVER = {  # beside the artifacts
+    ("interactions", "catalogue"),
+    ("semantic_ids", "buckets"),
+    ("semantic_ids", "trie"),
+}
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 

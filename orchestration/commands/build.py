@@ -263,8 +263,8 @@ def _stop(*_: object) -> NoReturn:
 
 def _entry(release: Any, used: Any) -> dict[str, Any]:
     """Return what is told of a release in JSON."""
-    names = ("name", "number", "created", "sid_version", "metrics")
-    names += ("comparisons", "notes", "accepted")
+    names = ["name", "number", "created", "sid_version", "metrics"]
+    names += ["comparisons", "notes", "accepted"]
     entry = {name: getattr(release, name) for name in names}
     is_current = used is not None and used.name == release.name
     return {**entry, "folder": str(release.folder), "current": is_current}
