@@ -27,7 +27,7 @@ test: install
 	$(BIN)/pytest -n auto --dist loadfile
 
 test-portable: install
-	$(BIN)/python tests/on_another_processor.py $(BIN)/pytest -n auto --dist loadfile $(NUMERICAL)
+	$(BIN)/python tests/other_processor.py $(BIN)/pytest -n auto --dist loadfile $(NUMERICAL)
 
 ui: install
 	$(BIN)/sidmill ui

@@ -23,7 +23,7 @@ print(torch.get_num_threads())
 def test_libraries_see_a_processor_with_avx2_and_one_thread():
     if platform.machine() != "x86_64":
         pytest.skip("another instruction set can be played on x86 alone")
-    command = [sys.executable, "tests/on_another_processor.py", sys.executable, "-W", "error", "-c"]
+    command = [sys.executable, "tests/other_processor.py", sys.executable, "-W", "error", "-c"]
     done = subprocess.run([*command, SEEN], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == ["AVX2", "False", "False", "True", "1"]
