@@ -293,7 +293,7 @@ class Shop(Workshop):
         if file.is_file():
             old = pd.read_parquet(file)
             rows = pd.concat([old[old["task"] != task], rows])
-        rows.to_parquet(file, index=False)
+        rows.sort_values("task", kind="stable").to_parquet(file, index=False)
 
     def edit_items(self, change: Callable[[pa.Table], pa.Table]) -> None:
         """Change the table of items, and bring the assets up to date."""

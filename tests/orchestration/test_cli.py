@@ -190,11 +190,14 @@ def test_a_run_whose_result_is_worse_shows_it_but_publishes_nothing(released):
     released.measured(search=0.1)
     done = released.sidmill("run")
     assert done.returncode == 1
-    assert "not published: worse than the current release r1-" in done.stderr
-    assert "search recall@10 falls from 0.3000 to 0.1000" in done.stderr
+    assert "not published: search recall@10 falls from 0.3000 to 0.1000" in done.stderr
+    assert "`sidmill publish --force` publishes all the same" in done.stderr
     assert released.sidmill("publish").returncode == 1
     forced = released.sidmill("publish", "--force", "--json")
-    assert json.loads(forced.stdout)["number"] == 2
+    entry = json.loads(forced.stdout)
+    assert entry["number"] == 2
+    assert "search recall@10 falls" in entry["accepted"][0]
+    assert any("could not have been told from chance" in note for note in entry["notes"])
     assert "nothing to do: r2-" in released.sidmill("publish").stdout
     assert "current is now r1-" in released.sidmill("rollback").stdout
 
