@@ -246,12 +246,6 @@ def test_an_unknown_item_is_answered_with_titles_that_hold_the_word(released, ca
     assert "titles with" not in sidmill(capsys, "show", "[bold]no such thing")[2]
 
 
-def test_an_unknown_user_is_a_sentence(released, capsys):
-    code, _, err = sidmill(capsys, "recommend", "--user", "nobody")
-    assert code == 1
-    assert "user nobody has no interactions in r1-" in err
-
-
 def test_text_from_data_cannot_steer_the_terminal():
     assert cell("\x1b[31mred\nline [bold]").plain == " [31mred line [bold]"
 
@@ -301,10 +295,13 @@ def test_a_real_release_searches_and_recommends(
     code, out, err = sidmill(capsys, "search", " ")
     assert (code, out) == (1, "")
     assert "the query is empty" in err
-    assert "star" in sidmill(capsys, "search", "star wars", "--no-rerank")[1].lower()
+    for part in ("retriever", "dense", "bm25"):
+        assert "star" in sidmill(capsys, "search", "star wars", "--by", part)[1].lower()
+    code, _, err = sidmill(capsys, "search", "star wars", "--by", "nobody")
+    assert (code, "no part `nobody`: there are retriever," in err) == (1, True)
 
     user = data.interactions("train")["user_id"].iloc[0]
-    history = data.history(user)
+    history = data.histories()[user]
     code, out, _ = sidmill(capsys, "recommend", "--user", user, "--json")
     assert code == 0
     assert not {row["item_id"] for row in json.loads(out)} & set(history)
@@ -313,6 +310,8 @@ def test_a_real_release_searches_and_recommends(
     code, _, err = sidmill(capsys, "recommend", "--items", "no such item")
     assert code == 1
     assert "no such item" in err
+    code, _, err = sidmill(capsys, "recommend", "--user", "nobody")
+    assert (code, "user nobody has no interactions in r1-" in err) == (1, True)
 
     piped = subprocess.run(
         [
