@@ -105,6 +105,8 @@ def _run(root: Path, as_json: bool) -> None:
         print_json(result | {"refusal": refusal})
     else:
         print_results(result["table"])
+        for line in result["answered_by"]:
+            progress.print(line)
         for line in result["skipped"]:
             progress.print(f"skipped {line}")
         if result["report"]:

@@ -142,6 +142,20 @@ COLUMNS = [
         "Items taken together that are among the 30 nearest of each other.",
     ),
     Column(
+        "metrics.search.answers.recall@10",
+        "search answered R@10",
+        SERVED,
+        "highest",
+        words="Recall@10 of search as a user gets it, test split.",
+    ),
+    Column(
+        "metrics.recommendation.answers.recall@10",
+        "recommendation answered R@10",
+        SERVED,
+        "highest",
+        words="Recall@10 of recommendation as a user gets it, test split.",
+    ),
+    Column(
         "metrics.search.retriever.recall@10",
         "search R@10",
         SERVED,
