@@ -50,7 +50,7 @@ def incoming_sensor(pipeline: Pipeline) -> dg.SensorDefinition:
         job=run_everything,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Runs when files in data/incoming/ have settled and differ from the last run's.",
+        description="Runs when files in data/incoming/ are new or changed, and have settled.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         seen = json.loads(context.cursor or "{}")
