@@ -28,7 +28,7 @@ class ItemKNN:
 
     Attributes:
         similarity: (items, items) sparse float32, zero on the diagonal; row i holds the neighbours
-            of item i.
+            of item i. Rounded to float16, in which it is saved, so that a loaded one ranks alike.
         history: How many of a user's last interactions count.
         decay: Weight of an interaction per step into the past.
         ties: (items,) rows in the order in which equals are shown.
@@ -87,9 +87,10 @@ class ItemKNN:
 
     def save(self, folder: Path) -> None:
         """Write ``item_knn.safetensors`` and ``item_knn.json``."""
+        narrow = np.uint16 if len(self.ties) <= 2**16 else np.int32
         tensors = {
-            "data": self.similarity.data.astype(np.float32),
-            "indices": self.similarity.indices.astype(np.int32),
+            "data": self.similarity.data.astype(np.float16),
+            "indices": self.similarity.indices.astype(narrow),
             "indptr": self.similarity.indptr.astype(np.int64),
         }
         save_file(tensors, folder / "item_knn.safetensors")
@@ -103,7 +104,8 @@ class ItemKNN:
             read_json(folder / "item_knn.json"),
         )
         similarity = sparse.csr_matrix(
-            (saved["data"], saved["indices"], saved["indptr"]), shape=(len(ties), len(ties))
+            (saved["data"].astype(np.float32), saved["indices"].astype(np.int32), saved["indptr"]),
+            shape=(len(ties), len(ties)),
         )
         return cls(similarity, about["history"], about["decay"], ties)
 
@@ -130,6 +132,7 @@ class ItemKNN:
 
 def _strongest(block: Any, start: int, neighbours: int | None) -> Any:
     """Drop each item's similarity to itself and all but its most similar items."""
+    block.data = block.data.astype(np.float16).astype(np.float32)
     block.setdiag(0, k=start)
     block.eliminate_zeros()
     block.sort_indices()

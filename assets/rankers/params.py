@@ -24,5 +24,8 @@ class RankersParams(Params):
         0.8, gt=0, le=1, description="Item KNN: weight of an interaction per step into the past."
     )
     knn_neighbours: int | None = Field(
-        500, ge=1, description="Item KNN: most similar items kept per item; null: all."
+        2000,
+        ge=1,
+        description="Item KNN: most similar items kept per item; null: all. What a release holds "
+        "grows with it, 4 bytes for each.",
     )
