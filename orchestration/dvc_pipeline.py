@@ -79,7 +79,7 @@ class Pipeline:
 
     Attributes:
         root: Folder of dvc.yaml.
-        stages: All stages by name, each after those it needs.
+        stages: All stages by name, each after those it needs, else in the order of dvc.yaml.
     """
 
     root: Path
@@ -101,11 +101,15 @@ class Pipeline:
             raise UserError(f"{file} is no pipeline: {error}") from error
         stages = {name: _stage(name, raw) for name in raw}
         try:
-            order = TopologicalSorter({s.name: s.upstream for s in stages.values()})
-            return cls(root, {name: stages[name] for name in order.static_order()})
+            TopologicalSorter({s.name: s.upstream for s in stages.values()}).prepare()
         except CycleError as error:
             circle = " -> ".join(error.args[1])
             raise UserError(f"{file}: the stages go in a circle: {circle}.") from error
+        ordered: dict[str, Stage] = {}
+        while waiting := [stage for name, stage in stages.items() if name not in ordered]:
+            ready = next(stage for stage in waiting if ordered.keys() >= set(stage.upstream))
+            ordered[ready.name] = ready
+        return cls(root, ordered)
 
     def leaves(self) -> list[str]:
         """Return the stages that no other stage needs."""

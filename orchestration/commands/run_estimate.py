@@ -4,8 +4,9 @@ Each stage takes some seconds whatever the data, and more with the data's sizes.
 fitted by hand, to within a factor of two, to three whole runs with the default params on 2 cores of
 an AMD EPYC without GPU: the packaged data set (9,061 items of 394,860 characters, 671 users, 99,997
 interactions), the Beauty 5-core benchmark (12,094; 1,506,038; 22,363; 198,371) and the Vaswani
-documents (11,429; 2,479,572; none; none). Seconds and memory of every run stand in
-`data/logs/stages.jsonl`: read them there again when a stage's work changes.
+documents (11,429; 2,479,572; none; none); those of `rankers` and `answers` to the first alone.
+Seconds and memory of every run stand in `data/logs/stages.jsonl`: read them there again when a
+stage's work changes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ STAGES = {
     "collision_report": Rates(1, items=200, users=100),
     "quality_gate": Rates(3),
     "retriever": Rates(150, characters=20, users=2000),
+    "rankers": Rates(1, items=200, interactions=10),
+    "answers": Rates(5, items=1000, users=10_000),
     "metrics": Rates(5, items=2000, users=12_000),
 }
 TWO_TASKS = 200  # seconds of the retriever for recommendation beside search

@@ -81,7 +81,8 @@ def test_a_build_that_the_gate_refused_is_never_the_best(builds):
     shutil.copy(builds / "old/semantic_ids/manifest.json", builds / "new/semantic_ids")
     file = builds / "new" / "quality_gate" / "verdict.json"
     verdict = json.loads(file.read_text())
-    verdict["outcomes"][0] |= {"passed": False, "observed": 0.0}
+    outcomes = {outcome["expectation"]: outcome for outcome in verdict["outcomes"]}
+    outcomes["sid_version_agrees"] |= {"passed": False, "observed": 0.0}
     file.write_text(json.dumps(verdict))
     ranking = compare(builds, ["old", "new"])
     new = ranking.rows[1]

@@ -10,6 +10,7 @@ import time
 import psutil
 import pytest
 import yaml
+from conftest import ROOT
 
 from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline, StageFailedError, repro
@@ -48,6 +49,11 @@ def test_stages_come_with_what_they_need_first(toy):
     assert stages["embeddings"].pool == "gpu"
     assert stages["codebooks"].params == (("params.yaml", "codebooks"),)
     assert toy.pipeline.leaves() == ["retriever"]
+
+
+def test_stages_that_do_not_need_each_other_come_in_the_order_of_the_file():
+    written = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+    assert list(Pipeline.load(ROOT).stages) == written
 
 
 def test_params_of_another_file_are_told_apart(toy):
