@@ -17,6 +17,7 @@ import pandas as pd
 
 from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.semantic_ids.neighbourhood import rows_under_prefixes
 from assets.stage import UserError
 from orchestration.releases.store import Release, current
 
@@ -149,8 +150,8 @@ class ReleasedItems:
         ids, place = self.ids, self.places[item]
         mine = ids.codes[place]
         prefixes = []
-        for length in range(1, len(mine) + 1):
-            under = ids.item_ids[(ids.codes[:, :length] == mine[:length]).all(axis=1)]
+        for length, rows in enumerate(rows_under_prefixes(ids.codes, place), start=1):
+            under = ids.item_ids[rows]
             others = self.popularity.reindex([name for name in under if name != item])
             first = others.sort_values(ascending=False, kind="stable").index[:EXAMPLES]
             prefixes.append(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from assets.files import read_json
 from assets.semantic_ids.artifact import SemanticIds
+from assets.semantic_ids.neighbourhood import churn
 from assets.stage import UserError
 from orchestration.releases.store import current, releases
 from orchestration.studies.build_columns import COLUMNS
@@ -149,22 +149,21 @@ def _items(before: SemanticIds, after: SemanticIds) -> str:
     """Say which items came and went, and how many kept their ID."""
     if before.version == after.version:
         return f"the same IDs for the same {len(after.item_ids):,} items."
-    places = pd.Index(before.item_ids).get_indexer(pd.Index(after.item_ids))
-    both = places >= 0
-    came, went = int((~both).sum()), len(before.item_ids) - int(both.sum())
-    moves = [f"{came:,} new items" if came else "", f"{went:,} items gone" if went else ""]
+    moved = churn(before, after)
+    moves = [
+        f"{moved.came:,} new items" if moved.came else "",
+        f"{moved.went:,} items gone" if moved.went else "",
+    ]
     text = ", ".join(filter(None, moves)) or "the same items"
-    old, new = before.codes[places[both]], after.codes[both]
-    if old.shape[1] != new.shape[1]:
-        return f"{text}; IDs have {new.shape[1]} codes, before {old.shape[1]}."
-    if before.codebook_version != after.codebook_version:
+    if moved.kept is None or moved.kept_first is None:
+        old, new = before.codes.shape[1], after.codes.shape[1]
+        if old != new:
+            return f"{text}; IDs have {new} codes, before {old}."
         return f"{text}; the codebooks are others, so no ID means what it did."
-    kept = int((old == new).all(axis=1).sum())
-    first = int((old[:, 0] == new[:, 0]).sum())
-    share = kept / max(len(new), 1)
+    share = moved.kept / max(moved.both, 1)
     return (
-        f"{text}; {kept:,} of {len(new):,} ({share:.1%}) kept their ID, "
-        f"{first - kept:,} more their first code."
+        f"{text}; {moved.kept:,} of {moved.both:,} ({share:.1%}) kept their ID, "
+        f"{moved.kept_first - moved.kept:,} more their first code."
     )
 
 
