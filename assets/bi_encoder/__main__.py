@@ -12,7 +12,7 @@ from assets.bi_encoder.curve import CURVE, RECALLS, write_curve
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.processes import train_in_processes
-from assets.bi_encoder.validation import Questions, Recalls, summary
+from assets.bi_encoder.validation import Recalls, ValidationQuestions, summary
 from assets.files import read_json
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine, precision_for
@@ -30,7 +30,9 @@ def main(run: Run[BiEncoderParams]) -> None:
     interactions = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
     examples = Examples.of(params.variant, interactions, queries)
-    measured, checks = Questions.of(interactions, queries).halves(params.measured, params.seed)
+    measured, checks = ValidationQuestions.of(interactions, queries).halves(
+        params.measured, params.seed
+    )
     for task in ("queries", "pairs"):
         if not len(getattr(measured, task)):
             run.say(f"no validation {task}: recall is not measured on them.")
@@ -57,7 +59,10 @@ def main(run: Run[BiEncoderParams]) -> None:
 
 
 def _learn(
-    run: Run[BiEncoderParams], examples: Examples, measured: Questions, checks: Questions
+    run: Run[BiEncoderParams],
+    examples: Examples,
+    measured: ValidationQuestions,
+    checks: ValidationQuestions,
 ) -> tuple[dict[str, float], Recalls]:
     """Save the encoder, trained if it can be; return what is told of it and the base's recalls."""
     machine, device = Machine.here(), Machine.here().torch_device()
@@ -97,7 +102,7 @@ def _adopt(
     return {"best_step": history["best_step"], "last_step": history["checks"][-1]["step"]}
 
 
-def _measure(folder: Path, questions: Questions, device: str) -> Recalls:
+def _measure(folder: Path, questions: ValidationQuestions, device: str) -> Recalls:
     encoder = BiEncoder.load(folder, device)
     return questions.recalls(lambda texts: encoder.encode(texts, cache=CACHE), device)
 

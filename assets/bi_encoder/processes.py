@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
-from assets.bi_encoder.validation import Questions
+from assets.bi_encoder.validation import ValidationQuestions
 from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
@@ -17,7 +17,11 @@ from assets.training.processes import join_group, run_in_processes
 
 
 def train_in_processes(
-    folder: Path, params: BiEncoderParams, machine: Machine, examples: Examples, checks: Questions
+    folder: Path,
+    params: BiEncoderParams,
+    machine: Machine,
+    examples: Examples,
+    checks: ValidationQuestions,
 ) -> None:
     """Train as :func:`assets.bi_encoder.training.train` does, in as many processes as are wanted.
 
@@ -40,7 +44,7 @@ def _train_as_one_of_several(folder: Path) -> None:
     interactions = Interactions.load(DATA / "interactions")
     queries = SyntheticQueries.load(DATA / "synthetic_queries")
     examples = Examples.of(params.variant, interactions, queries)
-    _, checks = Questions.of(interactions, queries).halves(params.measured, params.seed)
+    _, checks = ValidationQuestions.of(interactions, queries).halves(params.measured, params.seed)
     train(folder, params, Machine.here(), examples, checks)
 
 

@@ -29,7 +29,7 @@ from assets.bi_encoder.trainable import (
     save_weights,
     trained_weights,
 )
-from assets.bi_encoder.validation import CUTS, Questions
+from assets.bi_encoder.validation import CUTS, ValidationQuestions
 from assets.bi_encoder.vector_lookup import VectorLookup
 from assets.files import write_json
 from assets.machine import Machine
@@ -44,7 +44,11 @@ TASK_OF = {"search": "query", "recommendation": "pair"}
 
 
 def train(
-    folder: Path, params: BiEncoderParams, machine: Machine, examples: Examples, checks: Questions
+    folder: Path,
+    params: BiEncoderParams,
+    machine: Machine,
+    examples: Examples,
+    checks: ValidationQuestions,
 ) -> SentenceTransformer:
     """Train and write the best weights and the history of checks; a killed run is taken up.
 
@@ -177,7 +181,7 @@ class _Trainer(SentenceTransformerTrainer):
 class _Recall(SentenceEvaluator):
     """Recall of both tasks; ``recall`` is the mean over the tasks that are trained."""
 
-    def __init__(self, checks: Questions, tasks: list[str], batch_size: int) -> None:
+    def __init__(self, checks: ValidationQuestions, tasks: list[str], batch_size: int) -> None:
         super().__init__()
         self._checks = checks
         self._tasks = tasks

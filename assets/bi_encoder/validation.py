@@ -18,7 +18,7 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Questions:
+class ValidationQuestions:
     """Queries and co-occurrence pairs to measure an encoder on.
 
     Attributes:
@@ -36,7 +36,7 @@ class Questions:
     pairs: NDArray[np.int64]
 
     @classmethod
-    def of(cls, interactions: Interactions, queries: SyntheticQueries) -> Questions:
+    def of(cls, interactions: Interactions, queries: SyntheticQueries) -> ValidationQuestions:
         """Return all questions of the validation split."""
         items = interactions.items
         rows = {item: row for row, item in enumerate(items["item_id"])}
@@ -50,7 +50,7 @@ class Questions:
             np.array(columns, np.int64).T,
         )
 
-    def halves(self, most: int, seed: int) -> tuple[Questions, Questions]:
+    def halves(self, most: int, seed: int) -> tuple[ValidationQuestions, ValidationQuestions]:
         """Split the questions in two by hash: what is reported, and what a moment is chosen by.
 
         A moment chosen by the questions that it is then measured on would look better than it is.
@@ -84,7 +84,7 @@ class Questions:
             found["pair"] = pair_recall(self.pairs, documents, device)
         return found
 
-    def _only(self, queries: list[int], pairs: list[int]) -> Questions:
+    def _only(self, queries: list[int], pairs: list[int]) -> ValidationQuestions:
         return replace(
             self,
             queries=[self.queries[place] for place in queries],

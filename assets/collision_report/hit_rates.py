@@ -72,7 +72,7 @@ def hits(vectors: Vectors, sought: Sought, k: int) -> NDArray[np.bool_]:
     return found
 
 
-def pair_recall(vectors: Vectors, items: Rows, others: Rows, k: int) -> float:
+def partner_recall(vectors: Vectors, items: Rows, others: Rows, k: int) -> float:
     """Return the mean over items of the share of their co-occurring items among their k nearest.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from assets.collision_report.hit_rates import Sought, hits, pair_recall, sample
+from assets.collision_report.hit_rates import Sought, hits, partner_recall, sample
 from assets.interactions.artifact import Interactions
 
 Vectors = NDArray[np.float32]
@@ -58,7 +58,7 @@ def embedding_hit_rates(
 
     some, recall = len(chosen) > 0, None
     if kept.any():
-        recall = pair_recall(raw, items[kept], others[kept], k)
+        recall = partner_recall(raw, items[kept], others[kept], k)
     chance = min(k / max(len(item_ids) - 1, 1), 1.0)
     return {
         "neighbours": k,

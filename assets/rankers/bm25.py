@@ -69,7 +69,9 @@ class BM25:
         weights = sparse.csr_array(
             (columns["data"].astype(np.float32), columns["indices"], columns["indptr"]), shape=shape
         )
-        order = np.argsort(np.array(words, dtype=object))  # bm25s numbers words as a set yields them
+        order = np.argsort(
+            np.array(words, dtype=object)
+        )  # bm25s numbers words as a set yields them
         return cls(weights[order], [words[place] for place in order], stopwords, ties)
 
     def rank(self, asked: Queries, depth: int) -> Ranked:

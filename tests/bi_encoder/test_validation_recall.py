@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.bi_encoder.validation import CUTS, Questions, pair_recall, query_recall, summary
+from assets.bi_encoder.validation import (
+    CUTS,
+    ValidationQuestions,
+    pair_recall,
+    query_recall,
+    summary,
+)
 
 
 def unit(rows, dim, seed):
@@ -48,7 +54,7 @@ def test_recall_of_pairs_leaves_the_item_itself_out(seed):
 
 def questions(queries, pairs):
     ids = [f"i{row}" for row in range(20)]
-    return Questions(
+    return ValidationQuestions(
         ids,
         [f"about {item}" for item in ids],
         [f"q{place}" for place in range(queries)],

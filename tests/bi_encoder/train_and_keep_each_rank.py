@@ -9,7 +9,7 @@ from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.trainable import save_weights
 from assets.bi_encoder.training import train
-from assets.bi_encoder.validation import Questions
+from assets.bi_encoder.validation import ValidationQuestions
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
 from assets.stage import load_params
@@ -21,6 +21,6 @@ if __name__ == "__main__":
     interactions = Interactions.load(Path("data/interactions"))
     queries = SyntheticQueries.load(Path("data/synthetic_queries"))
     examples = Examples.of(params.variant, interactions, queries)
-    checks, _ = Questions.of(interactions, queries).halves(params.measured, params.seed)
+    checks, _ = ValidationQuestions.of(interactions, queries).halves(params.measured, params.seed)
     model = train(Path("work"), params, Machine(), examples, checks)
     save_weights(model, Path(f"rank{rank}.safetensors"))

@@ -16,7 +16,7 @@ from assets.collision_report.hit_rates import (
     hits,
     neighbour_overlap,
     neighbours,
-    pair_recall,
+    partner_recall,
 )
 from assets.collision_report.measures import (
     bucket_counts,
@@ -181,7 +181,7 @@ def test_hit_rates_equal_a_loop_over_sessions(items, k, seed):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 30), st.integers(1, 8), st.integers(0, 1000))
-def test_pair_recall_equals_a_loop_over_items(items, k, seed):
+def test_partner_recall_equals_a_loop_over_items(items, k, seed):
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(items, 5)).astype(np.float32)
     pairs = np.unique(rng.integers(items, size=(40, 2)), axis=0)
@@ -190,7 +190,7 @@ def test_pair_recall_equals_a_loop_over_items(items, k, seed):
         others = pairs[pairs[:, 0] == item, 1]
         near = naive_neighbours(vectors, item, k)
         shares.append(np.mean([other in near for other in others]))
-    assert pair_recall(vectors, pairs[:, 0], pairs[:, 1], k) == pytest.approx(np.mean(shares))
+    assert partner_recall(vectors, pairs[:, 0], pairs[:, 1], k) == pytest.approx(np.mean(shares))
 
 
 def test_an_item_is_never_its_own_neighbour_even_among_equal_ones():
