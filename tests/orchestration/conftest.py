@@ -220,19 +220,28 @@ def with_code(root: Path) -> Workshop:
     return Workshop(root)
 
 
-@pytest.fixture
-def hollow_house(tmp_path: Path) -> Workshop:
+@pytest.fixture(scope="session")
+def hollow_template(shared: Path) -> Path:
     """The real graph and code under DVC, up to date, with assets that hold next to nothing."""
+    return made_once(shared / "hollow", make_hollow)
+
+
+def make_hollow(root: Path) -> None:
+    """Write assets that DVC takes for those that the graph made."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for name in ("incoming", *stages):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        (tmp_path / "data" / name / "report.json").write_text("{}")
-    shutil.copy(ROOT / "data" / "base.yaml", tmp_path / "data")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    workshop = with_code(tmp_path)
-    done = workshop.dvc("commit", "--force")
+        (root / "data" / name).mkdir(parents=True)
+        (root / "data" / name / "report.json").write_text("{}")
+    shutil.copy(ROOT / "data" / "base.yaml", root / "data")
+    shutil.copy(ROOT / "params.yaml", root)
+    done = with_code(root).dvc("commit", "--force")
     assert done.returncode == 0, done.stdout + done.stderr
-    return workshop
+
+
+@pytest.fixture
+def hollow_house(hollow_template: Path, tmp_path: Path) -> Workshop:
+    """The hollow house: its stages can be asked what is stale, and change nothing for others."""
+    return Workshop(shutil.copytree(hollow_template, tmp_path / "hollow"))
 
 
 @pytest.fixture

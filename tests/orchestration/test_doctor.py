@@ -120,15 +120,28 @@ def test_what_cannot_work_is_broken(project_of, tmp_path, package):
 def test_bfloat16_is_slow_where_params_ask_for_it_and_the_processor_has_none(project_of):
     if platform.machine() != "x86_64":
         pytest.skip("another instruction set can be played on x86 alone")
-    root = project_of(retriever={"precision": "auto"})
-    _, found = doctor(root, ONEDNN_MAX_CPU_ISA="AVX2")
-    assert found["bfloat16"]["state"] == "OK"
-    assert "takes float32" in found["bfloat16"]["said"]
-    (root / "params.yaml").write_text("retriever: {precision: bfloat16}\n")
-    _, found = doctor(root, ONEDNN_MAX_CPU_ISA="AVX2")
-    assert found["bfloat16"]["state"] == "slow"
-    assert "in retriever" in found["bfloat16"]["said"]
-    assert "precision: auto" in found["bfloat16"]["fix"]
+    look = (
+        "from pathlib import Path; from orchestration.commands.doctor.project import precision; "
+        "[found] = precision(Path()); print(found.state, found.said, found.fix, sep='\\n')"
+    )
+
+    def looked(precision):
+        (root / "params.yaml").write_text(f"retriever: {{precision: {precision}}}\n")
+        done = subprocess.run(
+            [sys.executable, "-c", look],
+            cwd=root,
+            env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    root = project_of()
+    state, said, _ = looked("auto")
+    assert (state, "takes float32" in said) == ("OK", True)
+    state, said, fix = looked("bfloat16")
+    assert (state, "in retriever" in said, "precision: auto" in fix) == ("slow", True, True)
 
 
 def test_more_threads_than_cores_are_slow(monkeypatch):
