@@ -3,8 +3,11 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 FAISS ?= cpu
 BIN := .venv/bin
+# A file of tests is one worker's; they begin with the longest, and share the small project.
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 # Tests that rest on what a processor computes.
-NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_reproducibility.py training bi_encoder \
+NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_exact.py \
+	test_reproducibility.py training bi_encoder \
 	embeddings codebooks semantic_ids collision_report retriever rankers answers metrics \
 	synthetic_queries/test_local_model.py))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -24,10 +27,10 @@ run: install
 	$(BIN)/sidmill run
 
 test: install
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest $(SPREAD)
 
 test-portable: install
-	$(BIN)/python tests/other_processor.py $(BIN)/pytest -n auto --dist loadfile $(NUMERICAL)
+	$(BIN)/python tests/other_processor.py $(BIN)/pytest $(SPREAD) $(NUMERICAL)
 
 ui: install
 	$(BIN)/sidmill ui
