@@ -41,7 +41,7 @@ def joined(answers) -> Answers:
 
 
 def _copied(data: Path, folder: Path) -> Path:
-    shutil.copytree(data, folder / "data", ignore=shutil.ignore_patterns("cache", "logs"))
+    shutil.copytree(data, folder / "data", ignore=shutil.ignore_patterns("cache", "logs", ".*"))
     return folder / "data"
 
 

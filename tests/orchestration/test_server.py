@@ -73,7 +73,7 @@ def service(project, tmp_path_factory) -> Iterator[Service]:
 
 def _put(data: Path, root: Path, number: int) -> None:
     folder = root / "data" / "releases" / f"r{number}-00000000"
-    shutil.copytree(data, folder, ignore=shutil.ignore_patterns("incoming", "cache", "logs"))
+    shutil.copytree(data, folder, ignore=shutil.ignore_patterns("incoming", "cache", "logs", ".*"))
     entry = {"name": folder.name, "number": number, "created": "", "sid_version": "0" * 64}
     entry |= {"metrics": {}, "assets": {}, "params": {}}
     (folder / "release.json").write_text(json.dumps(entry))
