@@ -137,8 +137,8 @@ def bfloat16_is_fast(device: str) -> bool:
 def _bfloat16_time_ratio() -> float:
     """Return the time of a 512 × 128 × 128 product in bfloat16 over that in float32.
 
-    Each takes the best of some tries, in turns, so that what else the machine does just then
-    weighs on both or on neither.
+    It is the processor's time in one thread, the best of some tries in turns, so that what else the
+    machine does just then does not count: the same machine must always be told the same.
     """
     import torch
 
@@ -147,10 +147,15 @@ def _bfloat16_time_ratio() -> float:
         kind: (torch.ones(512, 128, dtype=kind), torch.ones(128, 128, dtype=kind)) for kind in kinds
     }
     best = dict.fromkeys(kinds, float("inf"))
-    for attempt in range(TRIES + 1):
-        for kind, (left, right) in factors.items():
-            started = time.perf_counter()
-            left @ right
-            if attempt:  # the first one prepares the kernel
-                best[kind] = min(best[kind], time.perf_counter() - started)
-    return best[torch.bfloat16] / best[torch.float32]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for attempt in range(TRIES + 1):
+            for kind, (left, right) in factors.items():
+                started = time.thread_time()
+                left @ right
+                if attempt:  # the first one prepares the kernel
+                    best[kind] = min(best[kind], time.thread_time() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return best[torch.bfloat16] / max(best[torch.float32], 1e-9)
