@@ -54,7 +54,9 @@ def test_what_cannot_be_measured_is_skipped_with_a_line(project, run_in, tmp_pat
     project.make("metrics")
     shutil.copy(project.folder / "params.yaml", tmp_path)
     shutil.copytree(
-        project.folder / "data", tmp_path / "data", ignore=shutil.ignore_patterns("metrics", "logs", ".*")
+        project.folder / "data",
+        tmp_path / "data",
+        ignore=shutil.ignore_patterns("metrics", "logs", ".*"),
     )
     for table in ("interactions/interactions", "synthetic_queries/queries"):
         file = tmp_path / "data" / f"{table}.parquet"
@@ -73,7 +75,9 @@ def test_a_second_run_writes_the_same_bytes(project, run_in, tmp_path):
     folder = project.make("metrics")
     shutil.copy(project.folder / "params.yaml", tmp_path)
     shutil.copytree(
-        project.folder / "data", tmp_path / "data", ignore=shutil.ignore_patterns("metrics", "logs", ".*")
+        project.folder / "data",
+        tmp_path / "data",
+        ignore=shutil.ignore_patterns("metrics", "logs", ".*"),
     )
     done = run_in("metrics", tmp_path)
     assert done.returncode == 0, done.stderr
