@@ -26,6 +26,7 @@ from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
 from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
+from assets.training.checkpoints import Checkpoint
 
 SMALL = {
     "hidden": 32,
@@ -105,7 +106,8 @@ def test_the_weights_are_those_of_the_best_look(lesson, tmp_path):
     best = max(course.looks, key=lambda row: (Validation.score(row), row["step"]))
     assert course.kept == best["step"]
     assert [row["step"] for row in course.looks] == [2, 4, 6, 8]
-    state = torch.load(tmp_path / "long" / "state.pt", weights_only=True)
+    state = Checkpoint(tmp_path / "long").load()
+    assert state is not None
     same = all(torch.equal(state["model"][name], tensor) for name, tensor in weights.items())
     assert same == (course.kept == 8)
     assert all(torch.equal(state["best"]["weights"][name], weights[name]) for name in weights)
