@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from assets.codebooks.params import CodebooksParams
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
-from assets.stage import Run, UserError, run_stage
+from assets.stage import CACHE, Run, UserError, run_stage
 
 
 def main(run: Run[CodebooksParams]) -> None:
@@ -52,10 +54,11 @@ def main(run: Run[CodebooksParams]) -> None:
         machine = Machine.here()
         # Only some quantizers load torch; but a GPU that is asked for must be there.
         device = machine.torch_device() if machine.device == "cuda" else machine.device
-        data = TrainingData(vectors, item_ids, pairs, device)
+        data = TrainingData(vectors, item_ids, pairs, device, partial(checkpoints, run, device))
         learnt = fit_quantizer(data, params)
         codebooks, told = Codebooks(learnt.quantizer, params.view, params.settings), learnt.told
     codebooks.save(run.folder)
+    rmtree(CACHE / "training" / run.name, ignore_errors=True)
     quantizer = codebooks.quantizer
 
     report = describe_fit(quantizer, vectors, quantizer.codes_of(item_ids, vectors))
@@ -65,6 +68,15 @@ def main(run: Run[CodebooksParams]) -> None:
         f"`{quantizer.name}`, squared error {report['mse']:.3f}, conflict rate "
         f"{report['conflict_rate_raw']:.1%}"
     )
+
+
+def checkpoints(run: Run[CodebooksParams], device: str) -> Path:
+    """Return where a training that was killed has its checkpoints."""
+    from assets.training.checkpoints import training_folder  # torch: seconds
+
+    inputs = [run.input("embeddings"), run.input("interactions")]
+    settings = run.params.model_dump(mode="json") | {"device": device}
+    return training_folder(run.name, inputs, settings)
 
 
 def pairs_of_rows(run: Run[CodebooksParams], item_ids: NDArray[np.object_]) -> NDArray[np.int64]:

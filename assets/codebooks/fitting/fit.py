@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,12 +23,15 @@ class TrainingData:
         item_ids: (items,) text, for who knows items by name; None: they have no names.
         pairs: Reads (pairs, 2) rows of items that occur together in train; None: not known.
         device: Where to compute: ``cpu``, ``cuda`` or ``auto``.
+        checkpoints: Makes the folder from which a killed training goes on; it must be the same one
+            for the same training alone. None: each training starts at the beginning.
     """
 
     vectors: Vectors
     item_ids: NDArray[np.object_] | None = None
     pairs: Callable[[], NDArray[np.int64]] | None = None
     device: str = "cpu"
+    checkpoints: Callable[[], Path] | None = None
 
 
 @dataclass(frozen=True)

@@ -33,5 +33,6 @@ def fit_rq_vae(data: TrainingData, params: CodebooksParams) -> Fitted:
                 "together, and data/interactions holds no such pair: set it to 0."
             )
     points = training_sample(data.vectors, params)
-    trained = train(points, pairs, params, data.device)
+    folder = data.checkpoints() if data.checkpoints else None
+    trained = train(points, pairs, params, data.device, folder)
     return Fitted(RQVAE(trained.codebooks, trained.encoder, trained.decoder), trained.told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from assets.codebooks.params import CodebooksParams, RQVAEParams
 LEAST_LEFT = 1e-6  # of the latents' mean squared length: a residual below it is nothing
 
 
-class Levels:
-    """One codebook per level, or one for all."""
+class Levels(nn.Module):
+    """One codebook per level, or one for all; with `ema`, what each code follows as well."""
 
     def __init__(self, params: CodebooksParams, device: torch.device) -> None:
+        super().__init__()
         self.params = params
         self.knobs: RQVAEParams = params.rq_vae
         count = 1 if self.knobs.shared_codebook else params.levels
@@ -30,8 +31,8 @@ class Levels:
             )
             for size in params.sizes[:count]
         )
-        self.counts = [torch.ones(len(book), device=device) for book in self.books]
-        self.means = [book.detach().clone() for book in self.books]
+        self.counts = _followed(torch.ones(len(book), device=device) for book in self.books)
+        self.means = _followed(book.detach().clone() for book in self.books)
 
     def by_level(self) -> list[Tensor]:
         """Return the codebook of each level; a shared one stands there as often as it serves."""
@@ -53,7 +54,8 @@ class Levels:
                 self.books[level].copy_(centres)
         if self.knobs.shared_codebook:
             self.books[0].copy_(self._centres(torch.cat(entering), len(self.books[0]), 0))
-        self.means = [book.detach().clone() for book in self.books]
+        for mean, book in zip(self.means, self.books, strict=True):
+            mean.copy_(book)
 
     def _centres(self, points: Tensor, size: int, level: int) -> Tensor:
         found = cluster(
@@ -172,6 +174,11 @@ def sinkhorn(distances: Tensor, sharpness: float, iterations: int) -> Tensor:
         )
         log_shares = log_shares - log_shares.logsumexp(dim=1, keepdim=True)
     return log_shares.exp()
+
+
+def _followed(tensors: Iterable[Tensor]) -> nn.ParameterList:
+    """Hold tensors that belong to the state of a module and have no gradient."""
+    return nn.ParameterList(nn.Parameter(tensor, requires_grad=False) for tensor in tensors)
 
 
 def _distances(points: Tensor, book: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from assets.codebooks.params import CodebooksParams, RQVAEParams
 from assets.codebooks.quantizer import Vectors
 from assets.codebooks.rq_vae import Layers
 from assets.stage import UserError
+from assets.training.best import BestMoment
+from assets.training.checkpoints import Checkpoint
 from assets.training.forecast import steps_foreseen
 from assets.training.schedules import set_learning_rate, warmup_cosine
 
 WATCHED = 32  # vectors per code on which the use of codes is measured
 START_SCALE = 1 / 0.07  # of similarities in the contrast, as in FORGE
 MOST_SCALE = 100.0
-
+SAVE_EVERY = 10  # epochs
 
 Pairs = tuple[Vectors, NDArray[np.int64]]
 
@@ -41,21 +44,32 @@ class Trained:
     told: dict[str, Any]
 
 
-def train(vectors: Vectors, pairs: Pairs | None, params: CodebooksParams, device: str) -> Trained:
-    """Train an RQ-VAE.
+def train(
+    vectors: Vectors,
+    pairs: Pairs | None,
+    params: CodebooksParams,
+    device: str,
+    folder: Path | None = None,
+) -> Trained:
+    """Train an RQ-VAE; what is handed over is as it was after its best quantised epoch.
+
+    The best epoch is the one whose codes explain most of the vectors' variance; with the contrast,
+    which is there to trade some of that away, the one of the lowest loss.
 
     Args:
         vectors: (n, dim) float32.
         pairs: Vectors of all items and (pairs, 2) rows of those that occur together, or None.
         params: Those of the stage.
         device: ``cpu``, ``cuda`` or ``auto``.
+        folder: Holds a checkpoint of every tenth epoch, from which a killed training goes on to
+            the same end. None: no checkpoints.
 
     Raises:
         UserError: The codes collapsed and `on_collapse` is `stop`.
     """
     torch.manual_seed(params.seed)
     where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    return _Training(vectors, pairs, params, where).run()
+    return _Training(vectors, pairs, params, where).run(Checkpoint(folder) if folder else None)
 
 
 class _Training:
@@ -76,7 +90,9 @@ class _Training:
         self.variance = float(self.points.var(dim=0, correction=0).sum()) or 1.0
         self.batch = min(self.knobs.batch_size, len(vectors))
         self.latent_scale = 1.0
+        self.epochs_done = 0
         self.steps_done = 0
+        self.course: list[Vitals] = []  # one of each quantised epoch
         self.draw = torch.Generator().manual_seed(params.seed)
         widths = [vectors.shape[1], *self.knobs.hidden, self.knobs.latent_dim]
         self.encoder = _mlp(widths).to(device)
@@ -91,37 +107,74 @@ class _Training:
             {"params": [*self.levels.books, self.scales], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=self.knobs.learning_rate)
+        learnt = [self.encoder, self.decoder, self.levels, nn.ParameterList([self.scales])]
+        self.model = nn.ModuleList(learnt)
+        self.best = BestMoment(self.model)
 
-    def run(self) -> Trained:
+    def run(self, checkpoint: Checkpoint | None) -> Trained:
         """Train, watch, and hand over."""
-        doctor = CollapseDoctor(self.knobs)
-        rows: list[dict[str, float]] = []
-        verdict = None
         knobs = self.knobs
         total = knobs.plain_epochs + knobs.epochs
+        doctor, verdict = CollapseDoctor(knobs), None
+        if checkpoint and (state := checkpoint.load()):
+            self._restore(state)
+        for vitals in self.course:
+            verdict = verdict or doctor.examine(vitals)
         shorter = [f"fewer `codebooks.rq_vae.epochs` (now {knobs.epochs})"]
-        plain = range(knobs.plain_epochs)
+        plain = range(self.epochs_done, knobs.plain_epochs)
         for _ in steps_foreseen(plain, "training the autoencoder", shorter, unit="epochs"):
             self._epoch(quantised=False)
-        self._start_codes()
+            self._end_epoch(checkpoint)
+        if not self.course:
+            self._start_codes()
         # Other steps than before: foreseen anew.
-        epochs = range(knobs.plain_epochs, total)
+        epochs = range(self.epochs_done, total)
         for epoch in steps_foreseen(epochs, "training the quantizer", shorter, unit="epochs"):
             loss = self._epoch(quantised=True)
             latents = self._latents()
             vitals = self._vitals(latents, loss)
-            rows.append(_row(epoch - knobs.plain_epochs + 1, vitals))
+            self.course.append(vitals)
             verdict = verdict or doctor.examine(vitals)
-            if verdict and knobs.on_collapse == "stop":
+            if verdict and (knobs.on_collapse == "stop" or not math.isfinite(loss)):
                 raise UserError(f"RQ-VAE stopped after {epoch + 1} epochs: {verdict}.")
-            if not math.isfinite(vitals.loss):
-                raise UserError(f"RQ-VAE stopped after {epoch + 1} epochs: {verdict}.")
+            self.best.look(len(self.course), -loss if self.pairs else vitals.explained)
             last = epoch + 1 == total
             if knobs.restart_every and not last and (epoch + 1) % knobs.restart_every == 0:
                 self.levels.restart(latents, self.optimiser, self.draw)
-        told = {"training": rows, "collapsed": verdict is not None, "diagnosis": verdict}
+            self._end_epoch(checkpoint)
+        self.best.put_back()
+        told = {
+            "training": [_row(epoch, vitals) for epoch, vitals in enumerate(self.course, 1)],
+            "kept_epoch": self.best.step,
+            "collapsed": verdict is not None,
+            "diagnosis": verdict,
+        }
         books = [_plain(book) for book in self.levels.by_level()]
         return Trained(books, _layers(self.encoder), _layers(self.decoder), told)
+
+    def _end_epoch(self, checkpoint: Checkpoint | None) -> None:
+        self.epochs_done += 1
+        if checkpoint and self.epochs_done % SAVE_EVERY == 0:
+            state = {
+                "epochs_done": self.epochs_done,
+                "steps_done": self.steps_done,
+                "latent_scale": self.latent_scale,
+                "model": self.model.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "draw": self.draw.get_state(),
+                "best": self.best.state(),
+                "course": [asdict(vitals) for vitals in self.course],
+            }
+            checkpoint.save(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.epochs_done, self.steps_done = state["epochs_done"], state["steps_done"]
+        self.latent_scale = state["latent_scale"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.draw.set_state(state["draw"])
+        self.best.restore(state["best"])
+        self.course = [Vitals(**vitals) for vitals in state["course"]]
 
     def _start_codes(self) -> None:
         latents = self._latents()
