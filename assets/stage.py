@@ -5,6 +5,9 @@ A stage is a package ``assets/<name>`` whose ``__main__`` ends with::
     if __name__ == "__main__":
         run_stage("<name>", Params, main)
 
+A stage that learns also hands over ``refresh(run, released)``, its work where ``data/base.yaml``
+names a release to grow from: what that release learnt is taken over.
+
 ``main(run)`` reads ``run.params`` and the upstream folders ``run.input(<stage>)``, writes files to
 ``run.folder`` and hands its numbers to ``run.report``. The folder is a temporary sibling of
 ``data/<name>`` that takes its place only when ``main`` has returned, so a killed or failed stage
@@ -90,20 +93,6 @@ class Run(Generic[P]):
             raise UserError(f"{folder} is missing: run `dvc repro {stage}` first.")
         return folder
 
-    def base(self, stage: str) -> Path | None:
-        """Return the folder of an asset in the release to grow from; None: learn anew.
-
-        Raises:
-            UserError: See :func:`base_release`.
-        """
-        release = base_release()
-        if release and not (release / stage).is_dir():
-            raise UserError(
-                f"{release} holds no `{stage}` to grow from: name another release in {BASE_FILE}, "
-                "or run `sidmill rebuild`."
-            )
-        return release / stage if release else None
-
     def report(self, numbers: Mapping[str, Any]) -> None:
         """Write ``report.json`` into the asset: flat numbers and small tables (lists of rows)."""
         write_json(self.folder / "report.json", numbers)
@@ -113,13 +102,20 @@ class Run(Generic[P]):
         print(f"{self.name}: {text}", flush=True)
 
 
-def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) -> None:
+def run_stage(
+    name: str,
+    params_model: type[P],
+    main: Callable[[Run[P]], None],
+    refresh: Callable[[Run[P], Path], None] | None = None,
+) -> None:
     """Run a stage in the current folder and swap its output in, or exit with a readable error.
 
     Args:
         name: The stage.
         params_model: The model of its section of ``params.yaml``.
         main: The work.
+        refresh: The work where there is a release to grow from, given the folder of this stage's
+            asset in it; None: it is the same work.
     """
     started = time.monotonic()
     try:
@@ -127,7 +123,10 @@ def run_stage(name: str, params_model: type[P], main: Callable[[Run[P]], None]) 
             run = Run(name, load_params(name, params_model), _fresh_folder(name))
             _seed(run.params.seed)
             try:
-                main(run)
+                if refresh and (released := _released_asset(name)):
+                    refresh(run, released)
+                else:
+                    main(run)
             except NegativeResultError:
                 _swap_in(run.folder, DATA / name)
                 raise
@@ -221,6 +220,17 @@ def base_release() -> Path | None:
             "`sidmill rebuild` none."
         )
     return RELEASES / name
+
+
+def _released_asset(stage: str) -> Path | None:
+    """Return the folder of an asset in the release to grow from; None: learn anew."""
+    release = base_release()
+    if release and not (release / stage).is_dir():
+        raise UserError(
+            f"{release} holds no `{stage}` to grow from: name another release in {BASE_FILE}, "
+            "or run `sidmill rebuild`."
+        )
+    return release / stage if release else None
 
 
 def stage_names() -> list[str]:

@@ -25,25 +25,45 @@ if TYPE_CHECKING:
 
 
 def main(run: Run[BiEncoderParams]) -> None:
-    """Learn an encoder, or take over that of a release, and measure it."""
-    params, device = run.params, Machine.here().torch_device()
+    """Learn an encoder and measure it."""
+    interactions, queries, measured, checks = _questions(run)
+    examples = Examples.of(run.params.variant, interactions, queries)
+    told, content = _learn(run, examples, measured, checks)
+    _hand_over(run, measured, told, content)
+
+
+def refresh(run: Run[BiEncoderParams], released: Path) -> None:
+    """Take over the encoder of a release and measure it."""
+    *_, measured, _ = _questions(run)
+    run.say(f"frozen: that of {released.parent.name}; nothing is learnt.")
+    copy_encoder(released, run.folder)
+    _hand_over(run, measured, {"frozen": True}, {})
+
+
+def _questions(
+    run: Run[BiEncoderParams],
+) -> tuple[Interactions, SyntheticQueries, ValidationQuestions, ValidationQuestions]:
+    """Return the inputs, the questions that measure the encoder, and those that choose it."""
     interactions = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
-    examples = Examples.of(params.variant, interactions, queries)
     measured, checks = ValidationQuestions.of(interactions, queries).halves(
-        params.measured, params.seed
+        run.params.measured, run.params.seed
     )
     for task in ("queries", "pairs"):
         if not len(getattr(measured, task)):
             run.say(f"no validation {task}: recall is not measured on them.")
-    if released := run.base("bi_encoder"):
-        run.say(f"frozen: that of {released.parent.name}; nothing is learnt.")
-        copy_encoder(released, run.folder)
-        told: dict[str, float] = {"frozen": True}
-        content: Recalls = {}
-    else:
-        told, content = _learn(run, examples, measured, checks)
-    recalls = summary(_measure(run.folder, measured, device), content, params.seed)
+    return interactions, queries, measured, checks
+
+
+def _hand_over(
+    run: Run[BiEncoderParams],
+    measured: ValidationQuestions,
+    told: dict[str, float],
+    content: Recalls,
+) -> None:
+    """Measure the encoder that was saved; `content` is what its base reached."""
+    found = _measure(run.folder, measured, Machine.here().torch_device())
+    recalls = summary(found, content, run.params.seed)
     if not (run.folder / CURVE).exists():  # DVC draws one point instead of complaining
         point = {name: recalls[name] for name in RECALLS if name in recalls}
         write_curve([{"step": 0, **point}], 0, run.folder)
@@ -108,4 +128,4 @@ def _measure(folder: Path, questions: ValidationQuestions, device: str) -> Recal
 
 
 if __name__ == "__main__":
-    run_stage("bi_encoder", BiEncoderParams, main)
+    run_stage("bi_encoder", BiEncoderParams, main, refresh)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from assets.codebooks.fitting.fit import TrainingData
 from assets.codebooks.fitting.fitters import fit_quantizer
 from assets.codebooks.from_release import codebooks_from_release
 from assets.codebooks.params import CodebooksParams
+from assets.codebooks.quantizer import Vectors
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
@@ -25,7 +27,34 @@ from assets.stage import CACHE, Run, UserError, run_stage
 
 
 def main(run: Run[CodebooksParams]) -> None:
-    """Read the vectors, fit or take over, and say how well the codes stand for them."""
+    """Fit a quantizer on the vectors."""
+    item_ids, vectors = read_vectors(run)
+    machine = Machine.here()
+    # Only some quantizers load torch; but a GPU that is asked for must be there.
+    device = machine.torch_device() if machine.device == "cuda" else machine.device
+    data = TrainingData(
+        vectors,
+        item_ids,
+        pairs=partial(pairs_of_rows, run, item_ids),
+        device=device,
+        checkpoints=partial(checkpoints, run, device),
+    )
+    fitted = fit_quantizer(data, run.params)
+    codebooks = Codebooks(fitted.quantizer, run.params.view, run.params.settings)
+    hand_over(run, codebooks, item_ids, vectors, fitted.told)
+    rmtree(CACHE / "training" / run.name, ignore_errors=True)
+
+
+def refresh(run: Run[CodebooksParams], released: Path) -> None:
+    """Take over the codebooks of a release."""
+    item_ids, vectors = read_vectors(run)
+    codebooks = codebooks_from_release(released, run.params, vectors.shape[1])
+    run.say(f"frozen: those of {released.parent.name}; nothing is learnt.")
+    hand_over(run, codebooks, item_ids, vectors)
+
+
+def read_vectors(run: Run[CodebooksParams]) -> tuple[NDArray[np.object_], Vectors]:
+    """Return the items of the view and their (items, dim) vectors."""
     params = run.params
     embeddings = Embeddings.load(run.input("embeddings"))
     if params.view not in embeddings.views:
@@ -43,24 +72,19 @@ def main(run: Run[CodebooksParams]) -> None:
         )
     if not len(vectors):
         raise UserError("data/embeddings holds no item: put some into data/incoming/items.")
+    return embeddings.item_ids, vectors
 
-    item_ids = embeddings.item_ids
-    told: Mapping[str, Any] = {}
-    if released := run.base("codebooks"):
-        codebooks = codebooks_from_release(released, params, vectors.shape[1])
-        run.say(f"frozen: those of {released.parent.name}; nothing is learnt.")
-    else:
-        pairs = partial(pairs_of_rows, run, item_ids)
-        machine = Machine.here()
-        # Only some quantizers load torch; but a GPU that is asked for must be there.
-        device = machine.torch_device() if machine.device == "cuda" else machine.device
-        data = TrainingData(vectors, item_ids, pairs, device, partial(checkpoints, run, device))
-        learnt = fit_quantizer(data, params)
-        codebooks, told = Codebooks(learnt.quantizer, params.view, params.settings), learnt.told
+
+def hand_over(
+    run: Run[CodebooksParams],
+    codebooks: Codebooks,
+    item_ids: NDArray[np.object_],
+    vectors: Vectors,
+    told: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Save the codebooks, and say how well their codes stand for the vectors."""
     codebooks.save(run.folder)
-    rmtree(CACHE / "training" / run.name, ignore_errors=True)
     quantizer = codebooks.quantizer
-
     report = describe_fit(quantizer, vectors, quantizer.codes_of(item_ids, vectors))
     run.report({**report, **told})
     run.say(
@@ -90,4 +114,4 @@ def pairs_of_rows(run: Run[CodebooksParams], item_ids: NDArray[np.object_]) -> N
 
 
 if __name__ == "__main__":
-    run_stage("codebooks", CodebooksParams, main)
+    run_stage("codebooks", CodebooksParams, main, refresh)
