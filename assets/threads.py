@@ -43,6 +43,13 @@ def tell_libraries() -> None:
             os.environ.setdefault(name, str(usable_cores()))
 
 
+def prefer(count: int) -> None:
+    """Use so many threads where nobody has asked for another number."""
+    if "SIDMILL_THREADS" not in os.environ and "OMP_NUM_THREADS" not in os.environ:
+        os.environ.update(dict.fromkeys(COUNTS, str(count)))
+        _limit_loaded(count)
+
+
 def usable_cores() -> int:
     """Return how many cores this process may keep busy."""
     return max(1, math.ceil(min(_cores(), _share_of_container())))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 
@@ -64,6 +65,14 @@ def test_a_program_that_had_loaded_the_libraries_before_is_limited_too():
     code = f"import numpy, torch, numba, scipy.linalg, sklearn.cluster\nimport assets\n{POOLS}"
     found = fresh(code, SIDMILL_THREADS="1")
     assert (found["torch"], found["numba"], found["pools"]) == (1, 1, [1])
+
+
+def test_fewer_threads_are_preferred_unless_a_user_asked_for_some():
+    code = f"import assets, pandas\nfrom assets.threads import prefer\nprefer(1)\n{POOLS}"
+    found = fresh(code)
+    assert (found["torch"], found["numba"], found["pools"]) == (1, 1, [1])
+    found = fresh(code, SIDMILL_THREADS="2")
+    assert (found["torch"], found["pools"]) == (2, [2])
 
 
 def test_what_a_user_set_for_a_library_stands_unless_sidmill_is_told_otherwise():
@@ -166,6 +175,7 @@ def test_a_precision_that_is_named_is_taken_and_auto_takes_what_is_fast():
     assert (precision_for("auto", "cpu") == "bfloat16") == bfloat16_is_fast("cpu")
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the variable is of such processors")
 @pytest.mark.parametrize("instructions", ["AVX2", "AVX512_CORE"])
 def test_a_processor_without_instructions_for_bfloat16_is_told_from_one_with_them(instructions):
     code = "import json, assets.machine as m; print(json.dumps(m.precision_for('auto', 'cpu')))"

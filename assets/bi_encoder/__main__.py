@@ -63,7 +63,7 @@ def _hand_over(
 ) -> None:
     """Measure the encoder that was saved; `content` is what its base reached."""
     found = _measure(run.folder, measured, Machine.here().torch_device())
-    recalls = summary(found, content, run.params.seed)
+    recalls = summary(measured, found, content, run.params.seed)
     if not (run.folder / CURVE).exists():  # DVC draws one point instead of complaining
         point = {name: recalls[name] for name in RECALLS if name in recalls}
         write_curve([{"step": 0, **point}], 0, run.folder)
@@ -115,8 +115,9 @@ def _adopt(
     from assets.bi_encoder.trainable import trained_model
     from assets.bi_encoder.training import HISTORY, WEIGHTS
 
+    computed = {"precision": params.precision, "device": Machine.here().torch_device()}
     model = trained_model(base, params, folder / WEIGHTS)
-    save_encoder(model, run.folder, params, params.variant, params.precision)
+    save_encoder(model, run.folder, params, params.variant, computed)
     history = read_json(folder / HISTORY)
     write_curve(history["checks"], history["best_step"], run.folder)
     return {"best_step": history["best_step"], "last_step": history["checks"][-1]["step"]}

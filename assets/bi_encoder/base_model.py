@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from assets.bi_encoder.params import BiEncoderParams
@@ -55,7 +57,7 @@ def save_encoder(
     folder: Path,
     params: BiEncoderParams,
     variant: str,
-    precision: str | None = None,
+    computed: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write what :class:`assets.bi_encoder.artifact.BiEncoder` loads.
 
@@ -64,7 +66,7 @@ def save_encoder(
         folder: Where to; a model that lies there is replaced.
         params: The stage's params.
         variant: What the model learnt from.
-        precision: What its training computed in; None: it was not trained.
+        computed: Precision and device of its training; empty: it was not trained.
     """
     shutil.rmtree(folder / "model", ignore_errors=True)
     model.save(str(folder / "model"), create_model_card=False)
@@ -77,7 +79,8 @@ def save_encoder(
             "batch_size": params.batch_size,
             "max_tokens": model.max_seq_length,
             "dim": model.get_embedding_dimension(),
-            "precision": precision,
+            "precision": computed.get("precision"),
+            "device": computed.get("device"),
         },
     )
 

@@ -127,15 +127,23 @@ def pair_recall(
     return _recalls(np.take_along_axis(found, last, axis=1), list(other[:, None]))
 
 
-def summary(trained: Recalls, content: Recalls, seed: int) -> dict[str, float]:
+def summary(
+    questions: ValidationQuestions, trained: Recalls, content: Recalls, seed: int
+) -> dict[str, float]:
     """Return recalls with bootstrap intervals, and what training gained over the base.
 
+    Questions about one item succeed and fail together, so they are drawn together: queries by what
+    they ask for, pairs by whose neighbours are looked at.
+
     Args:
+        questions: What was asked.
         trained: Recalls of the encoder.
         content: Recalls of its base on the same questions; empty where it is not at hand.
         seed: Seed of the bootstrap.
     """
     numbers: dict[str, float] = {}
+    asked_for = np.array([rows.min() for rows in questions.targets], np.int64)
+    about = {"query": asked_for, "pair": questions.pairs[:, 0]}
     for task in trained:
         rows = {f"{task}_recall": trained[task]}
         if task in content:
@@ -145,7 +153,7 @@ def summary(trained: Recalls, content: Recalls, seed: int) -> dict[str, float]:
             }
         for name, values in rows.items():
             for place, k in enumerate(CUTS):
-                interval = bootstrap(values[:, place], seed=seed)
+                interval = bootstrap(values[:, place], seed=seed, groups=about[task])
                 numbers[f"{name}@{k}"] = interval.mean
                 numbers[f"{name}@{k}_low"] = interval.low
                 numbers[f"{name}@{k}_high"] = interval.high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,11 +11,14 @@ from assets.interactions.contract import ColumnName
 from assets.interactions.documents import Template
 from assets.stage import Params
 
+DataSet = Literal["movielens-small"]
+DATASETS: tuple[DataSet, ...] = get_args(DataSet)
+
 
 class InteractionsParams(Params):
     """What is read, what counts as positive, and how it is split."""
 
-    dataset: Literal["movielens-small"] = Field(
+    dataset: DataSet = Field(
         "movielens-small",
         description="Packaged data set, used while data/incoming/items holds no file.",
     )

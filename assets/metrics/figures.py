@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-LABELS = {
+LABELS = {  # one that is not here goes by its own name
     "answers": "answers",
     "retriever": "retriever",
     "retriever_reranked": "retriever, re-ranked",
@@ -47,7 +47,7 @@ def draw_methods(table: Sequence[dict[str, Any]], file: Path) -> None:
             )
         panel.set_xticks(
             range(len(rows)),
-            [LABELS[row["method"]].replace(", ", ",\n") for row in rows],
+            [_label(row["method"]).replace(", ", ",\n") for row in rows],
             fontsize=8,
         )
         panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
@@ -79,15 +79,23 @@ def draw_groups(rows: Sequence[dict[str, Any]], file: Path) -> None:
         )
         panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
         _tidy(panel, here)
-    shown = [method for method in LABELS if method in _distinct(rows, "method")]
+    shown = _distinct(rows, "method")
     figure.legend(
-        handles=[Patch(color=COLOURS[method], label=LABELS[method]) for method in shown],
+        handles=[Patch(color=_colour(method), label=_label(method)) for method in shown],
         loc="outside lower center",
         ncols=len(shown) if len(tasks) > 1 else 3,
         fontsize=8,
         frameon=False,
     )
     figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+def _label(method: str) -> str:
+    return LABELS.get(method, method)
+
+
+def _colour(method: str) -> str:
+    return COLOURS.get(method, "#7a5c86")
 
 
 def _bar(panel: Axes, place: float, width: float, row: dict[str, Any]) -> None:
@@ -97,7 +105,7 @@ def _bar(panel: Axes, place: float, width: float, row: dict[str, Any]) -> None:
         place,
         mean,
         width,
-        color=COLOURS[row["method"]],
+        color=_colour(row["method"]),
         yerr=spread,
         capsize=2,
         error_kw={"elinewidth": 0.8, "ecolor": "#333333"},

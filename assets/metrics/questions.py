@@ -26,8 +26,9 @@ class Questions:
     Attributes:
         task: Search or recommendation.
         asked: Queries or histories.
-        ids: What tells questions apart across releases: a hash of who or what asks and of the right
-            answers, so that no user can be read from it.
+        ids: What tells questions apart across releases: a hash of what is asked (the query, or all
+            items of the history) and of the right answers. Of a user's name it would be no secret:
+            names can be tried one by one.
         relevant: For each question the rows of its right answers.
         items: For each question the item_id of its first right answer.
         kinds: The kind of each query; None for users.
@@ -47,7 +48,7 @@ class Questions:
         cls,
         task: Task,
         asked: Queries | Histories,
-        who: Sequence[str],
+        what: Sequence[str],
         targets: Sequence[list[str]],
         catalogue: Catalogue,
         kinds: list[str] | None = None,
@@ -57,7 +58,7 @@ class Questions:
         return cls(
             task=task,
             asked=asked,
-            ids=[_hash(task, name, items) for name, items in zip(who, targets, strict=True)],
+            ids=[_hash(task, text, items) for text, items in zip(what, targets, strict=True)],
             relevant=relevant,
             items=[str(catalogue.item_ids[rows.min()]) for rows in relevant],
             kinds=kinds,
@@ -86,7 +87,7 @@ class Questions:
         return cls.of(
             "recommendation",
             Histories(histories),
-            [sessions.user_ids[place] for place in kept],
+            ["\0".join(sessions.histories[place]) for place in kept],
             [[sessions.targets[place]] for place in kept],
             parts.catalogue,
         )
@@ -125,6 +126,6 @@ class Answered:
         return cls(method, ranked, gains, gains)
 
 
-def _hash(task: Task, who: str, targets: Sequence[str]) -> str:
-    text = "\0".join([task, who, *sorted(targets)])
-    return hashlib.sha256(text.encode()).hexdigest()
+def _hash(task: Task, what: str, targets: Sequence[str]) -> str:
+    whole = "\0".join([task, what, "", *sorted(targets)])
+    return hashlib.sha256(whole.encode()).hexdigest()

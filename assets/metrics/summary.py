@@ -108,7 +108,7 @@ def per_question(questions: Questions, methods: Sequence[Answered]) -> pa.Table:
     """Return every method's worth per question, for comparing releases and for later analysis.
 
     Columns: task, question (see ``Questions.ids``), item (item_id of the first right answer), kind,
-    slice, method, recall@10, ndcg@10, mrr. No user can be read from it.
+    slice, method, recall@10, ndcg@10, mrr. It names no user.
     """
     size = len(questions.ids)
     slices = [SLICES[place] for place in questions.slices]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.machine import Machine
+from assets.machine import Machine, precision_for
 from assets.stage import UserError
 from assets.synthetic_queries.answers import numbered_lines
 from assets.synthetic_queries.language_model import Answer, Answered, LanguageModel, Request
@@ -42,6 +42,8 @@ class LocalModel(LanguageModel):
         self._params = params.transformers
         self._llm = params.llm
         self._device = machine.torch_device()
+        asked = self._params.dtype
+        self._dtype = precision_for("auto", self._device) if asked == "auto" else asked
         self.name = self._params.model
         self.at_once = self._params.batch_size
         self._folder, version = _found(self._params.model, self._params.gguf_file)
@@ -50,7 +52,7 @@ class LocalModel(LanguageModel):
             "generator": "transformers",
             "model": version,
             "gguf_file": self._gguf,
-            "dtype": self._params.dtype,
+            "dtype": self._dtype,
             "temperature": self._llm.temperature,
             "top_p": self._llm.top_p,
             "top_k": self._params.top_k,
@@ -121,7 +123,7 @@ class LocalModel(LanguageModel):
         disable_progress_bar()
         try:
             tokenizer = AutoTokenizer.from_pretrained(self._folder, gguf_file=self._gguf)
-            kwargs: dict[str, Any] = {"dtype": getattr(torch, self._params.dtype)}
+            kwargs: dict[str, Any] = {"dtype": getattr(torch, self._dtype)}
             if self._gguf:
                 from transformers import GgufConfig
 

@@ -54,8 +54,10 @@ class TransformersParams(BaseModel):
     gguf_file: str | None = Field(
         None, description="The GGUF file there; null: the only one of a folder without others."
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="Numbers that the model computes in."
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Numbers that the model computes in; `auto`: bfloat16 where this machine is "
+        "fast in it, else float32.",
     )
     top_k: int = Field(50, ge=1, description="Likeliest tokens that are sampled from.")
     batch_size: int = Field(16, ge=1, description="Answers written at once.")

@@ -72,11 +72,13 @@ def bm25_recall(
     relevant = [np.array([place_of[item] for item in tasks.targets[place]]) for place in chosen]
     counts = np.array([len(group) for group in relevant])
     found = recall(gains_of(rows, relevant), counts, k)
+    about = np.array([group.min() for group in relevant])
     kinds = np.array([tasks.kinds[place] for place in chosen])
     table: list[dict[str, float | str]] = []
     for kind in ["all", *sorted(set(kinds))]:
-        values = found[(kinds == kind) | (kind == "all")]
-        interval = bootstrap(values, seed=seed)
+        of_kind = (kinds == kind) | (kind == "all")
+        values = found[of_kind]
+        interval = bootstrap(values, seed=seed, groups=about[of_kind])
         table.append(
             {
                 "kind": kind,

@@ -43,7 +43,7 @@ def steps_foreseen(
         yield step
         if line := forecast.after(clock() - started):
             with tqdm.external_write_mode():
-                print(f"  {line}", flush=True)
+                print(line, flush=True)
 
 
 class Forecast:

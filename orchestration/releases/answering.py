@@ -19,6 +19,7 @@ from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.semantic_ids.neighbourhood import rows_under_prefixes
 from assets.stage import UserError
+from assets.threads import prefer
 from orchestration.releases.store import Release, current
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def load_answers(folder: Path, *, searches: bool) -> Answers:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # One question is too little work to share: 60 ms alone, but seconds where threads wait for each
     # other on busy cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    prefer(1)
     from assets.answers.artifact import Answers
 
     answers = Answers.load(folder)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from assets.files import read_json
 from assets.interactions.artifact import Interactions
+from assets.interactions.params import DATASETS
 from orchestration.releases.comparing import Comparison, NotComparableError, answered, compare
 from orchestration.releases.store import PublishError, Release
 
@@ -21,6 +21,7 @@ RECALL = {
     "search": "search.answers.recall@10",
     "recommendation": "recommendation.answers.recall@10",
 }
+FALLS = "recall@10 falls from"
 
 
 class ReleaseParams(BaseModel):
@@ -57,13 +58,6 @@ class ReleaseParams(BaseModel):
         description="Largest share of the rows of a table that may have been refused, unless the "
         "current release had as large a share.",
     )
-    min_shared_items: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="With fewer items in common (same id, same title), as a share of the smaller "
-        "catalogue, the new one is another catalogue and not compared.",
-    )
     keep: int = Field(
         5,
         ge=1,
@@ -97,30 +91,32 @@ def examine(data: Path, known: Sequence[Release], params: ReleaseParams) -> Find
     Raises:
         PublishError: The workbench was not measured.
     """
-    used = known[-1] if known else None
+    used, data_sets = known[-1] if known else None, _packaged(data)
     report = read_json(data / "metrics" / "report.json")
     found = Findings()
     found.problems.extend(_invalid_ids(report))
     found.problems.extend(_refused_rows(data, used, params.max_refused_rows))
     if used is None:
         return found
-    items = _items(data)
-    before = {release.name: _items(release.folder) for release in _recent(known, params)}
-    same = {name for name, old in before.items() if _shared(old, items) >= params.min_shared_items}
-    if used.name not in same:
-        found.notes.append(f"{used.name} is of another catalogue, so nothing is compared with it")
+    if _packaged(used.folder) != data_sets:
+        found.notes.append(f"{used.name} is of another data set, so nothing is compared with it")
         return found
-    found.problems.extend(_vanished(before[used.name], items, used, params.max_vanished_items))
+    found.problems.extend(_vanished(data, used, params.max_vanished_items))
     found.problems.extend(_not_measured(report, used))
-    _compare(found, data, [release for release in known if release.name in same], params)
+    earlier = [one for one in _recent(known, params) if _packaged(one.folder) == data_sets]
+    _compare(found, data, earlier, params)
     found.problems.extend(_worse(found.comparisons, used, params))
     return found
 
 
 def _recent(known: Sequence[Release], params: ReleaseParams) -> list[Release]:
-    """Return the newest releases, none from before one that was forced: that set a new mark."""
+    """Return the newest releases, none from before one whose fall was forced: a new mark."""
     recent = list(known[-params.compared_releases :])
-    forced = [place for place, release in enumerate(recent) if release.accepted]
+    forced = [
+        place
+        for place, release in enumerate(recent)
+        if any(FALLS in problem for problem in release.accepted)
+    ]
     return recent[forced[-1] :] if forced else recent
 
 
@@ -155,7 +151,7 @@ def _worse(
         if worst.release != used.name:
             against = f"{worst.release}, one of the last {params.compared_releases},"
         yield (
-            f"{task} recall@10 falls from {worst.before:.4f} to {worst.now:.4f} on the "
+            f"{task} {FALLS} {worst.before:.4f} to {worst.now:.4f} on the "
             f"{worst.questions:,} questions that {against} answered too ({worst.interval()}), by "
             f"more than the {params.max_recall_fall:g} of `release.max_recall_fall`"
         )
@@ -208,10 +204,12 @@ def _refusals(folder: Path) -> dict[str, tuple[int, int]]:
     return {table: (refused[table], count) for table, count in rows.items()}
 
 
-def _vanished(
-    old: pd.Series[Any], new: pd.Series[Any], used: Release, most: float
-) -> Iterator[str]:
-    gone = int((~old.index.isin(new.index)).sum())
+def _vanished(data: Path, used: Release, most: float) -> Iterator[str]:
+    old, new = (
+        Interactions.load(folder / "interactions").items["item_id"]
+        for folder in (used.folder, data)
+    )
+    gone = int((~old.isin(new)).sum())
     share = gone / max(len(old), 1)
     if share > most:
         yield (
@@ -221,14 +219,10 @@ def _vanished(
         )
 
 
-def _items(folder: Path) -> pd.Series[Any]:
-    """Return titles by item_id."""
-    items = Interactions.load(folder / "interactions").items
-    return items.set_index("item_id")["title"].fillna("")
+def _packaged(folder: Path) -> set[str]:
+    """Return the packaged data set that a build is of; empty where it is of the user's own files.
 
-
-def _shared(old: pd.Series[Any], new: pd.Series[Any]) -> float:
-    """Return the share of the smaller catalogue that the other holds under the same title."""
-    both = old.index.intersection(new.index)
-    same = int((old.reindex(both) == new.reindex(both)).sum())
-    return same / max(min(len(old), len(new)), 1)
+    Who goes from one to the other means to: items of the one are not missed in the other.
+    """
+    files = read_json(folder / "interactions" / "report.json")["files"]
+    return {file["file"] for file in files} & set(DATASETS)

@@ -29,8 +29,8 @@ from orchestration.releases.store import (
     releases,
 )
 
-# What people did and asked, which neither serving nor growing reads: it stays in the workbench.
-# (Pairs of items and made queries stay in: `sidmill export` writes training sets of them.)
+# What people did, which neither serving nor growing reads: it stays in the workbench. (Pairs of
+# items and the text of queries go along, since `sidmill export` writes training sets of them.)
 LOGS = {"interactions": {"interactions.parquet", "queries.parquet", "rejects.parquet"}}
 
 

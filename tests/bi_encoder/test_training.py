@@ -150,6 +150,7 @@ def test_bfloat16_learns_too_and_the_manifest_says_which_precision_was_used(trai
         reports[precision] = json.loads((out / "report.json").read_text())
         manifests[precision] = json.loads((out / "manifest.json").read_text())
     assert [manifest["precision"] for manifest in manifests.values()] == ["float32", "bfloat16"]
+    assert {manifest["device"] for manifest in manifests.values()} == {"cpu"}
     assert manifests["float32"]["model_version"] != manifests["bfloat16"]["model_version"]
     gains = [report["query_gain@10"] for report in reports.values()]
     assert min(gains) > 0

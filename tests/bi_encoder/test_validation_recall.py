@@ -83,10 +83,26 @@ def test_the_gain_is_paired_by_question():
     draw = np.random.default_rng(0)
     content = draw.integers(0, 2, (400, len(CUTS))).astype(float)
     better = np.maximum(content, (draw.random((400, len(CUTS))) < 0.1).astype(float))
-    numbers = summary({"query": better}, {"query": content}, seed=0)
+    numbers = summary(asked_about(range(400)), {"query": better}, {"query": content}, seed=0)
     gain = numbers["query_recall@10"] - numbers["content_query_recall@10"]
     assert numbers["query_gain@10"] == pytest.approx(gain)
     width = numbers["query_gain@10_high"] - numbers["query_gain@10_low"]
     assert width < 0.8 * (numbers["query_recall@10_high"] - numbers["query_recall@10_low"])
     assert numbers["query_gain@10_low"] > 0
     assert "pair_gain@10" not in numbers
+
+
+def test_questions_about_one_item_are_drawn_together():
+    found = {"query": np.repeat([[1.0] * len(CUTS), [0.0] * len(CUTS)], 200, axis=0)}
+    widths = []
+    for asked in (range(400), [row // 4 for row in range(400)]):
+        numbers = summary(asked_about(asked), found, {}, seed=0)
+        assert numbers["query_recall@10"] == 0.5
+        widths.append(numbers["query_recall@10_high"] - numbers["query_recall@10_low"])
+    assert widths[1] == pytest.approx(2 * widths[0], rel=0.2)
+
+
+def asked_about(items) -> ValidationQuestions:
+    targets = [np.array([item]) for item in items]
+    names = [f"query {number}" for number in range(len(targets))]
+    return ValidationQuestions([], [], names, targets, np.empty((0, 2), np.int64))

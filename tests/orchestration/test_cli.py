@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -12,9 +14,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from rich.console import Console
 
 from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds
+from assets.training.forecast import Forecast
+from orchestration.commands.full_run import Watcher
 from orchestration.commands.main import main
 from orchestration.commands.terminal import cell
 from orchestration.releases.publishing import publish
@@ -62,6 +68,37 @@ def test_help_names_every_command_and_imports_nothing_heavy():
         "doctor",
     ]
     assert all(f" {command} " in done.stdout for command in commands)
+
+
+def test_on_a_terminal_a_forecast_stays_where_progress_comes_and_goes():
+    out = io.StringIO()
+    watcher = Watcher(Console(file=out, force_terminal=True, width=200))
+    forecast = Forecast("training", 800, ["fewer `retriever.steps` (now 800)"])
+    said = [forecast.after(seconds) for seconds in (20.0, 20.0)]
+    with watcher.watching():
+        watcher.take("Running stage 'retriever':")
+        watcher.take(said[-1])
+        watcher.take("  training: 2 of 800, 15960 s left")
+    assert re.search(
+        r"takes about 4.4 h .* fewer `retriever.steps` \(now 800\)\S*\n", out.getvalue()
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["search star", "recommend --items 1", "export recommendations", "serve"]
+)
+def test_a_device_that_is_not_there_is_named_by_every_command(
+    put_release, tmp_path, monkeypatch, capsys, command
+):
+    put_release(tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("SIDMILL_DEVICE", "cuda")
+    code, _, err = sidmill(capsys, *command.split())
+    assert code == 1
+    assert "SIDMILL_DEVICE is `cuda`, but torch sees no GPU" in err
 
 
 def test_show_needs_no_model_library(released):

@@ -127,6 +127,9 @@ def test_bfloat16_is_slow_where_params_ask_for_it_and_the_processor_has_none(pro
 
     def looked(precision):
         (root / "params.yaml").write_text(f"retriever: {{precision: {precision}}}\n")
+        return examined()
+
+    def examined():
         done = subprocess.run(
             [sys.executable, "-c", look],
             cwd=root,
@@ -141,7 +144,10 @@ def test_bfloat16_is_slow_where_params_ask_for_it_and_the_processor_has_none(pro
     state, said, _ = looked("auto")
     assert (state, "takes float32" in said) == ("OK", True)
     state, said, fix = looked("bfloat16")
-    assert (state, "in retriever" in said, "precision: auto" in fix) == ("slow", True, True)
+    assert (state, "in retriever" in said, "set `auto`" in fix) == ("slow", True, True)
+    (root / "params.yaml").write_text("synthetic_queries: {transformers: {dtype: bfloat16}}\n")
+    state, said, _ = examined()
+    assert (state, "in synthetic_queries" in said) == ("slow", True)
 
 
 def test_more_threads_than_cores_are_slow(monkeypatch):

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -187,6 +188,18 @@ def test_small_losses_do_not_add_up_unseen(shop):
     assert {row["release"] for row in publish(shop.root).comparisons} == {forced.name}
 
 
+def test_what_was_forced_for_another_reason_sets_no_mark(shop):
+    first = publish(shop.root)
+    shop.set("release", max_recall_fall=0.015)
+    shop.measured(search=0.29)
+    shop.edit_items(lambda items: items.slice(0, 200))
+    assert "items of" in publish(shop.root, force=True).accepted[0]
+    shop.measured(search=0.28)
+    shop.rebuild()
+    with pytest.raises(PublishError, match=rf"{first.name}, one of the last 5"):
+        publish(shop.root)
+
+
 def test_fewer_releases_are_looked_back_at_where_params_say_so(shop):
     publish(shop.root)
     shop.set("release", max_recall_fall=0.015, compared_releases=1)
@@ -288,15 +301,32 @@ def test_a_task_that_is_not_measured_any_more_is_a_fall(shop):
         publish(shop.root)
 
 
-def test_another_catalogue_is_not_compared(shop):
-    first = publish(shop.root)
-    shop.measured(search=0.01, recommendation=0.01)
+def test_items_of_other_titles_are_compared_and_items_of_other_names_have_replaced_the_old(shop):
+    publish(shop.root)
+    shop.measured(search=0.01)
     shop.edit_items(lambda items: items.set_column(1, "title", items.column("document")))
+    with pytest.raises(PublishError, match="search recall@10 falls from 0"):
+        publish(shop.root)
+    renamed = pa.array([f"other {number}" for number in range(300)])
+    shop.edit_items(lambda items: items.set_column(0, "item_id", renamed))
+    with pytest.raises(PublishError, match=r"300 of the 300 items of r1-\w+ are gone"):
+        publish(shop.root)
+
+
+def test_the_users_own_catalogue_takes_the_place_of_the_packaged_one(shop):
+    def came_from(file: str) -> None:
+        files = [{"table": "items", "file": file, "rows": 300, "rejected": 0}]
+        shop.change("interactions/report.json", {"files": files})
+
+    came_from("movielens-small")
+    shop.rebuild()
+    first = publish(shop.root)
+    came_from("data/incoming/items/items.csv")
+    shop.measured(search=0.01, recommendation=0.01)
+    shop.edit_items(lambda items: items.slice(0, 20))
     release = publish(shop.root)
     assert release.number == 2
-    assert release.notes == [
-        f"{first.name} is of another catalogue, so nothing is compared with it"
-    ]
+    assert release.notes == [f"{first.name} is of another data set, so nothing is compared with it"]
 
 
 def test_unknown_keys_of_the_release_section_are_named(shop):

@@ -27,7 +27,7 @@ def run(seconds_of, steps=1000, start=0):
 
 def test_every_step_is_yielded_once_and_the_first_is_not_counted(capsys):
     assert run(lambda step: 60.0 if step == 0 else 0.36) == list(range(1000))
-    assert capsys.readouterr().out == "  training takes about 6 min (1000 steps of 0.36 s)\n"
+    assert capsys.readouterr().out == "training takes about 6 min (1000 steps of 0.36 s)\n"
 
 
 def test_it_is_said_as_soon_as_a_few_steps_were_timed(capsys):

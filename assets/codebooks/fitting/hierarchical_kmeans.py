@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.codebooks.fitting.fit import Fitted, TrainingData
-from assets.codebooks.fitting.kmeans import cluster, distinct_rows, training_sample
+from assets.codebooks.fitting.kmeans import (
+    cluster,
+    device_of_kmeans,
+    distinct_rows,
+    training_sample,
+)
 from assets.codebooks.hierarchical_kmeans import HierarchicalKMeans, groups_of
 from assets.codebooks.nearest import NearestCode
 from assets.codebooks.params import CodebooksParams
@@ -29,7 +34,8 @@ def fit_hierarchical_kmeans(data: TrainingData, params: CodebooksParams) -> Fitt
         parents.append(grown.parents)
         codes.append(grown.codes)
         node, above = grown.node, grown.centroids
-    return Fitted(HierarchicalKMeans(books, centroids, parents, codes))
+    told = {"device": device_of_kmeans(data.device)}
+    return Fitted(HierarchicalKMeans(books, centroids, parents, codes), told)
 
 
 @dataclass(frozen=True)

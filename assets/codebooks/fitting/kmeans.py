@@ -39,13 +39,12 @@ def cluster(
     distinct = distinct_rows(points)
     if len(distinct) <= size:
         return np.resize(points[distinct], (size, points.shape[1]))
-    on_gpu = device != "cpu" and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus()
     kmeans = faiss.Kmeans(
         points.shape[1],
         size,
         niter=params.iterations,
         seed=seed,
-        gpu=bool(on_gpu),
+        gpu=device_of_kmeans(device) == "cuda",
         # faiss warns below the first and samples above the second; sampling was done before
         min_points_per_centroid=1,
         max_points_per_centroid=len(points),
@@ -57,6 +56,14 @@ def cluster(
     start = mean + params.start_spread * (points[np.sort(rows)] - mean)
     kmeans.train(points, init_centroids=start.astype(np.float32))
     return np.asarray(kmeans.centroids, np.float32)
+
+
+def device_of_kmeans(asked: str) -> str:
+    """Return where :func:`cluster` computes, ``cpu`` or ``cuda``, when asked for a device."""
+    import faiss
+
+    on_gpu = asked != "cpu" and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus()
+    return "cuda" if on_gpu else "cpu"
 
 
 def distinct_rows(points: Vectors) -> NDArray[np.int64]:

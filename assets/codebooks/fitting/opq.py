@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from assets.codebooks.fitting.fit import Fitted, TrainingData
-from assets.codebooks.fitting.kmeans import cluster, training_sample
+from assets.codebooks.fitting.kmeans import cluster, device_of_kmeans, training_sample
 from assets.codebooks.linear import linear
 from assets.codebooks.opq import OPQ
 from assets.codebooks.params import CodebooksParams
@@ -31,7 +31,8 @@ def fit_opq(data: TrainingData, params: CodebooksParams) -> Fitted:
         points = np.ascontiguousarray(latent[:, own])
         codebook[:, own] = cluster(points, size, params, level=level, device=data.device)
         codebooks.append(codebook)
-    return Fitted(OPQ(codebooks, np.ascontiguousarray(rotation[:, :dim])))
+    told = {"device": device_of_kmeans(data.device)}
+    return Fitted(OPQ(codebooks, np.ascontiguousarray(rotation[:, :dim])), told)
 
 
 def _rotation(vectors: Vectors, parts: int, size: int) -> Vectors:

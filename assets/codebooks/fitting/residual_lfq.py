@@ -28,13 +28,10 @@ def fit_residual_lfq(data: TrainingData, params: CodebooksParams) -> Fitted:
             f"`codebooks.codebook_size` to one power of two instead of {params.codebook_size}."
         )
     points = training_sample(data.vectors, params)
-    return Fitted(ResidualLFQ(*_train(points, params, data.device)))
+    return _train(points, params, data.device)
 
 
-def _train(
-    vectors: Vectors, params: CodebooksParams, device: str
-) -> tuple[list[Vectors], tuple[Vectors, Vectors], tuple[Vectors, Vectors]]:
-    """Return the codebooks and the weights and biases of both maps."""
+def _train(vectors: Vectors, params: CodebooksParams, device: str) -> Fitted:
     import torch
     from torch import nn
     from vector_quantize_pytorch import ResidualLFQ as Modules
@@ -80,11 +77,12 @@ def _train(
     def plain(tensor: torch.Tensor) -> Vectors:
         return np.ascontiguousarray(tensor.detach().cpu().numpy(), np.float32)
 
-    return (
+    quantizer = ResidualLFQ(
         [plain(book) for book in modules.codebooks],
         (plain(inward.weight), plain(inward.bias)),
         (plain(outward.weight), plain(outward.bias)),
     )
+    return Fitted(quantizer, {"device": where.type})
 
 
 def _whitening(

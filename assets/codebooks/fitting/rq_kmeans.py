@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.codebooks.fitting.fit import Fitted, TrainingData
-from assets.codebooks.fitting.kmeans import cluster, training_sample
+from assets.codebooks.fitting.kmeans import cluster, device_of_kmeans, training_sample
 from assets.codebooks.nearest import NearestCode
 from assets.codebooks.params import CodebooksParams
 from assets.codebooks.quantizer import Vectors
@@ -32,7 +32,8 @@ def fit_rq_kmeans(data: TrainingData, params: CodebooksParams) -> Fitted:
             directions.append(codebook)
             codebooks[-1] = _means(residuals, codes, size)
         residuals = residuals - codebooks[-1][codes]
-    return Fitted(RQKMeans(codebooks, directions))
+    told = {"device": device_of_kmeans(data.device)}
+    return Fitted(RQKMeans(codebooks, directions), told)
 
 
 def _means(rows: Vectors, codes: NDArray[np.int64], size: int) -> Vectors:

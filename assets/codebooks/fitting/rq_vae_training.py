@@ -146,6 +146,7 @@ class _Training:
         told = {
             "training": [_row(epoch, vitals) for epoch, vitals in enumerate(self.course, 1)],
             "kept_epoch": self.best.step,
+            "device": self.points.device.type,
             "collapsed": verdict is not None,
             "diagnosis": verdict,
         }

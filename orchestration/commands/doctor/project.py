@@ -51,16 +51,22 @@ def params_file(project: Path | None) -> Found:
 
 def precision(project: Path | None) -> Found:
     """Look whether bfloat16 is fast here, and whether the params ask for it where it is not."""
-    from assets.machine import bfloat16_is_fast
+    from assets.machine import Machine, bfloat16_is_fast
+    from assets.stage import UserError
 
-    if bfloat16_is_fast("cpu"):
-        yield Finding("bfloat16", "OK", "fast on this processor: precision `auto` takes it")
+    try:
+        device = Machine.here().torch_device()
+    except UserError:  # told among the variables
+        device = "cpu"
+    where = "GPU" if device == "cuda" else "processor"
+    if bfloat16_is_fast(device):
+        yield Finding("bfloat16", "OK", f"fast on this {where}: precision `auto` takes it")
         return
-    said = "slow on this processor: precision `auto` takes float32"
+    said = f"slow on this {where}: precision `auto` takes float32"
     asking = [name for name, values in _params(project).items() if _asks_bfloat16(values)]
     if asking:
         said += f", but params.yaml asks for bfloat16 in {', '.join(asking)}"
-        fix = "set `precision: auto` there; a step takes up to 25 times as long in bfloat16"
+        fix = "set `auto` there instead; a step takes up to 25 times as long in bfloat16"
         yield Finding("bfloat16", "slow", said, fix)
     else:
         yield Finding("bfloat16", "OK", said)
@@ -76,7 +82,9 @@ def _params(project: Path | None) -> dict[str, Any]:
 
 
 def _asks_bfloat16(values: Any) -> bool:
-    return isinstance(values, dict) and "bfloat16" in (values.get("precision"), values.get("dtype"))
+    return isinstance(values, dict) and any(
+        value == "bfloat16" or _asks_bfloat16(value) for value in values.values()
+    )
 
 
 def dvc_cache(project: Path | None) -> Found:
