@@ -28,6 +28,7 @@ from assets.stage import UserError
 Outcome = Literal["ran", "restored from cache", "unchanged"]
 
 LOCKED = ("is busy, it is being blocked by", "Unable to acquire lock")
+HALF_WRITTEN = "JSON structure is corrupted"  # of DVC's own rwlock file
 TAIL_LINES = 30
 
 
@@ -252,6 +253,7 @@ def repro(
     flag = ["--single-item"] if single_item else []
     command = [sys.executable, "-m", "dvc", "repro", *flag, stage]
     give_up = time.monotonic() + patience
+    half_written = root / ".dvc" / "tmp" / "rwlock"
     while True:
         lines: deque[str] = deque(maxlen=1000)
         code = _stream(command, root, lines, say)
@@ -259,6 +261,12 @@ def repro(
         if not code:
             restored = any("is cached - skipping run" in line for line in lines)
             return "ran" if started else "restored from cache" if restored else "unchanged"
+        if any(HALF_WRITTEN in line for line in lines) and half_written.exists():
+            # DVC writes the file in its place. It read it while it kept all others from writing, so
+            # nobody is at it now.
+            half_written.unlink()
+            say(f"{stage}: a killed DVC left .dvc/tmp/rwlock half-written: removed, trying again")
+            continue
         locked = any(text in line for line in lines for text in LOCKED)
         if started or not locked or time.monotonic() > give_up:
             raise StageFailedError(stage, last_words(lines) or [f"DVC ended with code {code}"])

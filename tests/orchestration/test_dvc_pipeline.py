@@ -199,6 +199,16 @@ def test_the_next_run_completes_after_dvc_was_killed_and_its_stage_lives_on(toy)
     assert toy.pipeline.stale().keys() == {"quality_gate", "retriever"}
 
 
+def test_the_next_run_completes_after_dvc_was_killed_while_it_wrote_its_lock_file(toy):
+    toy.set("codebooks", times=3)
+    (toy.root / ".dvc" / "tmp" / "rwlock").write_text("")
+    lines = []
+    assert repro(toy.root, "codebooks", lines.append) == "ran"
+    assert (
+        "codebooks: a killed DVC left .dvc/tmp/rwlock half-written: removed, trying again" in lines
+    )
+
+
 def test_the_next_run_completes_after_the_stage_was_killed(toy):
     toy.set("codebooks", times=3)
     (toy.root / "hang").touch()
