@@ -8,7 +8,7 @@ SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 # Tests that rest on what a processor computes.
 NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_exact.py \
 	test_reproducibility.py training bi_encoder \
-	embeddings codebooks quality_gate/test_builds.py semantic_ids collision_report retriever rankers answers metrics \
+	embeddings codebooks semantic_ids collision_report retriever rankers answers metrics \
 	synthetic_queries/test_local_model.py))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
