@@ -37,6 +37,15 @@ def released(shop, monkeypatch):
     return shop
 
 
+@pytest.fixture
+def answering(put_release, tmp_path, monkeypatch):
+    """The current folder holds a release that answers, and nothing else."""
+    put_release(tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+
 def sidmill(capsys, *words):
     """Run a command in this process: exit code, stdout, stderr."""
     capsys.readouterr()
@@ -87,13 +96,8 @@ def test_on_a_terminal_a_forecast_stays_where_progress_comes_and_goes():
 @pytest.mark.parametrize(
     "command", ["search star", "recommend --items 1", "export recommendations", "serve"]
 )
-def test_a_device_that_is_not_there_is_named_by_every_command(
-    put_release, tmp_path, monkeypatch, capsys, command
-):
-    put_release(tmp_path)
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("answering")
+def test_a_device_that_is_not_there_is_named_by_every_command(monkeypatch, capsys, command):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("SIDMILL_DEVICE", "cuda")
     code, _, err = sidmill(capsys, *command.split())
@@ -314,13 +318,8 @@ def test_stopping_a_run_stops_the_stage_too(shop):
         assert alive.read() == b""
 
 
-def test_a_real_release_searches_and_recommends(
-    project, put_release, tmp_path, monkeypatch, capsys
-):
-    put_release(tmp_path)
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("answering")
+def test_a_real_release_searches_and_recommends(project, tmp_path, capsys):
     data = Interactions.load(project.folder / "data" / "interactions")
     titles = data.items.set_index("item_id")["title"]
 
