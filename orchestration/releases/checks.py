@@ -21,7 +21,9 @@ RECALL = {
     "search": "search.answers.recall@10",
     "recommendation": "recommendation.answers.recall@10",
 }
-FALLS = "recall@10 falls from"
+FALLS = (
+    "recall@10 falls from"  # what a release that was forced is asked for: was it such a problem?
+)
 
 
 class ReleaseParams(BaseModel):
