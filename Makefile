@@ -5,11 +5,11 @@ FAISS ?= cpu
 BIN := .venv/bin
 # A file of tests is one worker's; they begin with the longest, and share the small project.
 SPREAD := -n auto --dist loadfile --no-loadscope-reorder
-# Tests that rest on what a processor computes.
+# Tests that rest on what a processor computes; several processes compute what one does.
 NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_exact.py \
 	test_reproducibility.py training bi_encoder \
 	embeddings codebooks semantic_ids collision_report retriever rankers answers metrics \
-	synthetic_queries/test_local_model.py))
+	synthetic_queries/test_local_model.py)) --ignore tests/bi_encoder/test_processes.py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test test-portable ui lint bench verify install

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +64,31 @@ def run_stage(stage: str, folder: Path, **environment: str) -> subprocess.Comple
     )
 
 
+def run_here(stage: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one stage like :func:`run_stage`, but in this process, which need not load torch anew."""
+    out, err = io.StringIO(), io.StringIO()
+    module = f"assets.{stage}"
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(action="ignore", category=RuntimeWarning),  # it was imported before
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            runpy.run_module(module, run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess([module], code, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture
 def run_in() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """``run_in(stage, folder)``: run one stage as a process."""
-    return run_stage
+    """``run_in(stage, folder)``: run one stage, without a process of its own."""
+    return run_here
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,7 +99,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(usable_cores(), 8)
 
 
-LONGEST = ["test_reproducibility", "test_engines", "test_growth", "test_server", "test_builds"]
+LONGEST = ["test_reproducibility", "test_engines", "test_growth", "test_server", "test_processes"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,6 +115,7 @@ class Project:
     """
 
     folder: Path
+    run: Callable[..., subprocess.CompletedProcess[str]] = run_stage
 
     def make(self, stage: str) -> Path:
         """Run a stage, and all before it, once; return its folder."""
@@ -101,13 +126,13 @@ class Project:
         made = self.folder / ".made" / stage
         with alone(made.with_suffix(".lock")):
             if not made.exists():
-                done = run_stage(stage, self.folder)
+                done = self.run(stage, self.folder)
                 assert done.returncode == 0, f"{stage} failed:\n{done.stdout}\n{done.stderr}"
                 made.touch()
         return self.folder / "data" / stage
 
 
-@contextmanager
+@contextlib.contextmanager
 def alone(file: Path) -> Iterator[None]:
     """Hold a file, which is made if it is missing, against other test processes."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, Project, run_stage, write_project
+from conftest import ROOT, Project, run_here, run_stage, write_project
 
 from assets.interactions.packaged import movielens_small
 
@@ -32,7 +32,7 @@ def test_a_second_run_with_a_cold_cache_and_shuffled_rows_gives_the_same_bytes(p
     for file in (tmp_path / "data" / "incoming").rglob("*.csv"):
         rows = pd.read_csv(file, dtype=str, keep_default_na=False)
         rows.sample(frac=1, random_state=1).to_csv(file, index=False)
-    second = Project(tmp_path)
+    second = Project(tmp_path, run_here)  # all in one process; each had one of its own
     for stage in STAGES:
         first = contents(project.make(stage))
         assert first, stage
@@ -59,7 +59,7 @@ def test_what_is_learnt_does_not_depend_on_the_test_split(project, tmp_path):
     rows.loc[last, "timestamp"] += 1
     rows.to_csv(file, index=False)
 
-    changed = Project(tmp_path)
+    changed = Project(tmp_path, run_here)
     assert contents(changed.make("interactions")) != contents(project.make("interactions"))
     for stage in [name for name in STAGES if name not in NAMES_TEST]:
         learnt, again = contents(project.make(stage)), contents(changed.make(stage))

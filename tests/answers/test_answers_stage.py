@@ -178,7 +178,7 @@ def test_ids_that_only_add_items_are_answered_by_an_older_generator(data, tmp_pa
     assert Answers.load(copied, device="cpu").search("comedy", k=3)
 
 
-def test_a_beam_width_is_no_business_of_training(data, run_in, tmp_path):
+def test_a_beam_width_is_no_business_of_training(data, tmp_path):
     """`answers.beams` changes what answers, with the model that there is."""
     copied = _copied(data, tmp_path)
     manifest = copied / "answers" / "manifest.json"

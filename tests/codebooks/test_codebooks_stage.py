@@ -1,9 +1,9 @@
-import json
 import shutil
 
 import numpy as np
 import pytest
 import yaml
+from conftest import run_stage
 
 from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
@@ -27,7 +27,7 @@ def write_params(folder, **section) -> None:
 
 def test_two_runs_leave_the_same_bytes(folder, run_in) -> None:
     write_params(folder)
-    assert run_in("codebooks", folder).returncode == 0
+    assert run_stage("codebooks", folder).returncode == 0
     first = shutil.copytree(folder / "data" / "codebooks", folder / "first")
     assert run_in("codebooks", folder).returncode == 0
     names = sorted(file.name for file in first.iterdir())
@@ -79,44 +79,3 @@ def test_codes_of_another_tool_are_taken_from_the_incoming_folder(folder, run_in
     assert refused.returncode == 1
     assert "no codes for item 'item 01'" in refused.stderr
     assert "Traceback" not in refused.stderr
-
-
-COLLAPSING = {
-    "epochs": 12,
-    "plain_epochs": 0,
-    "kmeans_start": False,
-    "restart_every": 0,
-    "commitment": 5.0,
-    "learning_rate": 0.01,
-}
-
-
-def test_a_collapsed_rq_vae_fails_its_stage_or_is_stopped_by_the_gate(
-    project, tmp_path, run_in
-) -> None:
-    project.make("embeddings")
-    for stage in ("interactions", "embeddings"):
-        shutil.copytree(project.folder / "data" / stage, tmp_path / "data" / stage)
-    params = yaml.safe_load((project.folder / "params.yaml").read_text())
-    params["semantic_ids"] |= {"policy": "append_index", "index_size": 400}
-
-    def run(stage: str, on_collapse: str):
-        knobs = COLLAPSING | {"on_collapse": on_collapse}
-        params["codebooks"] |= {"quantizer": "rq_vae", "rq_vae": knobs}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-        return run_in(stage, tmp_path)
-
-    stopped = run("codebooks", "stop")
-    assert stopped.returncode == 1
-    assert "the codes collapsed" in stopped.stderr
-    assert "`kmeans_start: true`" in stopped.stderr
-    assert not (tmp_path / "data" / "codebooks").exists()
-
-    for stage in ("codebooks", "semantic_ids", "collision_report"):
-        done = run(stage, "keep")
-        assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "data" / "codebooks" / "report.json").read_text())
-    assert report["collapsed"]
-    gate = run("quality_gate", "keep")
-    assert gate.returncode == 1
-    assert "utilisation_worst_level" in gate.stderr

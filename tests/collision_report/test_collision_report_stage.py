@@ -54,19 +54,6 @@ def test_the_real_build_is_described_drawn_and_shown_on_one_page(project):
     assert sum(title in page for title in titles.dropna()) > 20
 
 
-def test_two_runs_leave_the_same_bytes(project, tmp_path, run_in):
-    first = project.make("collision_report")
-    for stage in ("interactions", "embeddings", "codebooks", "semantic_ids"):
-        shutil.copytree(project.folder / "data" / stage, tmp_path / "data" / stage)
-    shutil.copy(project.folder / "params.yaml", tmp_path)
-    assert run_in("collision_report", tmp_path).returncode == 0
-    again = tmp_path / "data" / "collision_report"
-    names = sorted(file.name for file in first.iterdir())
-    assert names == sorted(file.name for file in again.iterdir())
-    for name in names:
-        assert (first / name).read_bytes() == (again / name).read_bytes(), name
-
-
 def test_a_catalogue_without_interactions_has_no_hit_rates(project, tmp_path, run_in):
     project.make("semantic_ids")
     for stage in ("interactions", "embeddings", "codebooks", "semantic_ids"):

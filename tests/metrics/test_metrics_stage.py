@@ -69,17 +69,3 @@ def test_what_cannot_be_measured_is_skipped_with_a_line(project, run_in, tmp_pat
     report = json.loads((tmp_path / "data" / "metrics" / "report.json").read_text())
     assert report["table"] == []
     assert len(report["skipped"]) == 2
-
-
-def test_a_second_run_writes_the_same_bytes(project, run_in, tmp_path):
-    folder = project.make("metrics")
-    shutil.copy(project.folder / "params.yaml", tmp_path)
-    shutil.copytree(
-        project.folder / "data",
-        tmp_path / "data",
-        ignore=shutil.ignore_patterns("metrics", "logs", ".*"),
-    )
-    done = run_in("metrics", tmp_path)
-    assert done.returncode == 0, done.stderr
-    for file in folder.iterdir():
-        assert (tmp_path / "data" / "metrics" / file.name).read_bytes() == file.read_bytes()

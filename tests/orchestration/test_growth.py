@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import run_stage
+from conftest import run_here
 from dagster import DagsterInstance
 from rich.console import Console
 
+from assets.interactions.packaged import movielens_small
 from assets.semantic_ids.artifact import SemanticIds
 from orchestration.commands.full_run import build
 from orchestration.growth import base_name, set_base
@@ -125,36 +126,30 @@ def test_refresh_and_rebuild_write_the_file_and_run(shop):
 
 @pytest.fixture(scope="module")
 def grown(project, tmp_path_factory):
-    """The small project without ten items, released, and refreshed with them, but without one."""
+    """The small project, released, and refreshed with ten new items, but without one of its own."""
     project.make("semantic_ids")
     root = tmp_path_factory.mktemp("grown")
-    (root / "data").mkdir(parents=True)
     for name in ("incoming", "cache"):
         shutil.copytree(project.folder / "data" / name, root / "data" / name)
     shutil.copy(project.folder / "params.yaml", root)
-    file = root / "data" / "incoming" / "items" / "items.csv"
-    items = pd.read_csv(file, dtype=str)
-    items[10:].to_csv(file, index=False)
-    set_base(root, None)
-    build_ids(root)
     home = root / "data" / "releases" / "r1-00000000"
     for stage in ("bi_encoder", "embeddings", "codebooks", "semantic_ids"):
-        shutil.copytree(root / "data" / stage, home / stage)
+        shutil.copytree(project.folder / "data" / stage, home / stage)
     for copied in home.rglob("*.*"):
         copied.chmod(0o444)
-    items = items.drop(index=20)
+    file = root / "data" / "incoming" / "items" / "items.csv"
+    items = pd.read_csv(file, dtype=str)
+    catalogue, _ = movielens_small()
+    new = catalogue[~catalogue["item_id"].isin(items["item_id"])].head(10)
+    items = pd.concat([items.drop(index=20), new], ignore_index=True)
     items.loc[30, "title"] = "Something else altogether"
     items.to_csv(file, index=False)
     set_base(root, "r1-00000000")
-    build_ids(root)
-    return root, home, items
-
-
-def build_ids(root: Path) -> None:
     stages = ["interactions", "synthetic_queries", "bi_encoder", "embeddings", "codebooks"]
     for stage in [*stages, "semantic_ids", "collision_report", "quality_gate"]:
-        done = run_stage(stage, root)
+        done = run_here(stage, root)
         assert done.returncode == 0, f"{stage} failed:\n{done.stdout}\n{done.stderr}"
+    return root, home, items
 
 
 def test_a_refresh_keeps_encoder_codebooks_and_every_id_and_adds_the_new_items(grown):
@@ -190,7 +185,7 @@ def test_a_refresh_refuses_other_codebooks_and_other_policies(grown, tmp_path):
     for stage, knobs in changed.items():
         section = params | {stage: params[stage] | knobs}
         (root / "params.yaml").write_text(yaml.safe_dump(section))
-        done = run_stage(stage, root)
+        done = run_here(stage, root)
         assert done.returncode == 1
         name = next(iter(knobs))
         assert f"params.yaml: `{stage}.{name}` is" in done.stderr
@@ -212,7 +207,7 @@ def test_a_file_that_names_no_release_is_a_sentence(project, tmp_path, text, wor
         (tmp_path / "data" / name).symlink_to(project.make(name))
     shutil.copy(project.folder / "params.yaml", tmp_path)
     (tmp_path / "data" / "base.yaml").write_text(text)
-    done = run_stage("codebooks", tmp_path)
+    done = run_here("codebooks", tmp_path)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """Whole builds, sound and unsound, made by the stages themselves and judged by the defaults."""
 
 import importlib
+import json
 import shutil
 
 import numpy as np
@@ -54,7 +55,7 @@ def judged(folder, **semantic_ids) -> Verdict:
 
 @pytest.fixture
 def fit(folder, run_in):
-    """``fit(**params)`` runs the stage `codebooks` as a process: torch and faiss apart."""
+    """``fit(**params)`` runs the stage `codebooks` and returns its complaint."""
 
     def run_codebooks(**params) -> str:
         content = {"codebooks": {"codebook_size": 16} | params}
@@ -107,8 +108,11 @@ def test_a_sound_build_of_every_policy_passes(folder, fit):
 def test_a_collapsed_rq_vae_is_stopped_by_its_doctor_or_else_by_the_gate(folder, fit):
     said = fit(quantizer="rq_vae", rq_vae=COLLAPSING)
     assert "the codes collapsed" in said
+    assert "`kmeans_start: true`" in said
     assert "Traceback" not in said
+    assert not (folder / "data" / "codebooks").exists()
     assert fit(quantizer="rq_vae", rq_vae=COLLAPSING | {"on_collapse": "keep"}) == ""
+    assert json.loads((folder / "data" / "codebooks" / "report.json").read_text())["collapsed"]
     found = failed(judged(folder, policy="append_index", index_size=300))
     assert {"utilisation_worst_level", "index_share"} <= found
 
