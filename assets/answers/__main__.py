@@ -76,7 +76,7 @@ def _questions(
     sessions = data.sessions("validation")
     kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
     histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
-    targets = parts.catalogue.row_lists([[sessions.targets[place]] for place in kept])
+    targets = parts.catalogue.row_lists([sessions.targets[place] for place in kept])
     return Histories(histories), targets
 
 

@@ -21,15 +21,15 @@ Rows = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Sought:
-    """What is looked for: from some items to a target, rows of the vectors.
+    """What is looked for: from some items to one target or several, rows of the vectors.
 
     Attributes:
-        sources: For each task the rows from which its target may be found.
-        targets: (tasks,) rows.
+        sources: For each task the rows from which its targets may be found.
+        targets: For each task its targets' rows, at least one.
     """
 
     sources: Sequence[Rows]
-    targets: Rows
+    targets: Sequence[Rows]
 
 
 def neighbours(vectors: Vectors, rows: Rows, k: int) -> Rows:
@@ -50,26 +50,23 @@ def neighbours(vectors: Vectors, rows: Rows, k: int) -> Rows:
     return np.asarray(found[other].reshape(len(rows), found.shape[1] - 1))
 
 
-def hits(vectors: Vectors, sought: Sought, k: int) -> NDArray[np.bool_]:
-    """Return for each task whether its target is among the k nearest of any of its sources.
+def hits(vectors: Vectors, sought: Sought, k: int) -> NDArray[np.float64]:
+    """Return for each task the share of its targets among the k nearest of any of its sources.
 
     Args:
         vectors: (items, dim).
         sought: The tasks.
         k: Neighbours of each source, itself excluded.
     """
-    lengths = np.array([len(rows) for rows in sought.sources])
     sources = np.concatenate([*sought.sources, np.empty(0, np.int64)]).astype(np.int64)
-    tasks = np.repeat(np.arange(len(lengths)), lengths)
     distinct, place = np.unique(sources, return_inverse=True)
     near = neighbours(vectors, distinct, k)
-    found = np.zeros(len(lengths), bool)
-    targets = sought.targets[tasks]
-    for start in range(0, len(place), 65_536):  # (sources, k) at once would be large
-        part = slice(start, start + 65_536)
-        hit = (near[place[part]] == targets[part, None]).any(axis=1)
-        found[tasks[part][hit]] = True
-    return found
+    places = np.split(place, np.cumsum([len(rows) for rows in sought.sources], dtype=np.int64))[:-1]
+    found = [
+        np.isin(targets, near[rows]).mean()
+        for targets, rows in zip(sought.targets, places, strict=True)
+    ]
+    return np.array(found, np.float64)
 
 
 def partner_recall(vectors: Vectors, items: Rows, others: Rows, k: int) -> float:

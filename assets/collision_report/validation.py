@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from assets.collision_report.hit_rates import Sought, hits, partner_recall, sample
+from assets.collision_report.hit_rates import Rows, Sought, hits, partner_recall, sample
 from assets.interactions.artifact import Interactions
 
 Vectors = NDArray[np.float32]
@@ -39,16 +40,16 @@ def embedding_hit_rates(
 
     Returns:
         The rates, and for each denominator its size and its share of all there are (sessions
-        whose target is a repeat, or a source that has no vector, do not count); and the lift of
-        the recall of pairs over that of k items drawn by chance.
+        whose every target is a repeat or has no vector do not count, nor pairs of items without
+        one); and the lift of the recall of pairs over that of k items drawn by chance.
     """
     rows_of = pd.Index(item_ids)
     draw = np.random.default_rng(seed)
     sessions = interactions.sessions("validation")
-    targets = rows_of.get_indexer(pd.Index(sessions.targets, dtype=object))
-    chosen = sample(np.flatnonzero(targets >= 0), max_sessions, draw)
-    sources = [rows_of.get_indexer(pd.Index(sessions.histories[task])) for task in chosen]
-    sought = Sought([rows[rows >= 0] for rows in sources], targets[chosen])
+    targets = _known(rows_of, sessions.targets)
+    chosen = sample(np.flatnonzero([len(rows) for rows in targets]), max_sessions, draw)
+    sources = _known(rows_of, [sessions.histories[task] for task in chosen])
+    sought = Sought(sources, [targets[task] for task in chosen])
 
     pairs = interactions.pairs("validation")
     items = rows_of.get_indexer(pd.Index(pairs["item_id"]))
@@ -73,3 +74,10 @@ def embedding_hit_rates(
         "embedding_recall_i2i_pairs": int(kept.sum()),
         "embedding_recall_i2i_coverage": kept.mean() if kept.any() else None,
     }
+
+
+def _known(rows_of: pd.Index[str], lists: Sequence[Sequence[str]]) -> list[Rows]:
+    """Return the rows of each list's items, without those that have no vector."""
+    rows = rows_of.get_indexer(pd.Index([item for some in lists for item in some], dtype=object))
+    parts = np.split(rows, np.cumsum([len(some) for some in lists], dtype=np.int64))[:-1]
+    return [part[part >= 0] for part in parts]

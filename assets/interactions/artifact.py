@@ -44,13 +44,13 @@ class Sessions:
     Attributes:
         user_ids: One user per task, ascending.
         histories: Item ids of the history, oldest first.
-        targets: The item that came next.
-        repeats: Number of users left out because their target was already in their history.
+        targets: The right answers, at least one: the item that came next.
+        repeats: Number of users left out because all that came next was in their history already.
     """
 
     user_ids: list[str]
     histories: list[list[str]]
-    targets: list[str]
+    targets: list[list[str]]
     repeats: int
 
 
@@ -121,28 +121,44 @@ class Interactions:
         """Number of train interactions of each item; index item_id."""
         return self.items.set_index("item_id")["train_interactions"]
 
-    def sessions(self, split: Literal["validation", "test"]) -> Sessions:
+    def sessions(
+        self,
+        split: Literal["validation", "test"],
+        *,
+        repeats: Literal["exclude", "allow"] = "exclude",
+    ) -> Sessions:
         """Return the next-item tasks of a split, one per user; histories end where targets begin.
 
         The target is the user's last interaction in the split, the history all before it. Where the
         log was cut in time, that is also what lies between the cut and the target: a user who came
         after the cut is asked about too, and what is learnt still comes from before it.
+
+        Args:
+            split: Whose interactions are asked for.
+            repeats: Whether an item of the history may be a right answer. If not, a user with no
+                other right answer is left out and counted.
         """
         upto: dict[str, tuple[Split, ...]] = {
             "validation": ("train", "validation"),
             "test": ("train", "validation", "test"),
         }
         rows = self.interactions(*upto[split])
-        is_last = ~rows.duplicated("user_id", keep="last")
-        target = rows[is_last & (rows["split"] == split)].set_index("user_id")["item_id"]
-        past = rows[~is_last & rows["user_id"].isin(target.index)]
+        is_target = ~rows.duplicated("user_id", keep="last")
+        target = rows[is_target & (rows["split"] == split)]
+        past = rows[~is_target & rows["user_id"].isin(target["user_id"])]
         histories = past.groupby("user_id", sort=True)["item_id"].agg(list)
-        target = target.reindex(histories.index)
-        keep = [t not in h for t, h in zip(target, histories, strict=True)]
+        targets = target.groupby("user_id")["item_id"].agg(list).reindex(histories.index).tolist()
+        if repeats == "exclude":
+            known = map(set, histories)
+            targets = [
+                [item for item in right if item not in old]
+                for right, old in zip(targets, known, strict=True)
+            ]
+        keep = [bool(right) for right in targets]
         return Sessions(
             user_ids=histories.index[keep].tolist(),
             histories=histories[keep].tolist(),
-            targets=target[keep].tolist(),
+            targets=[right for right in targets if right],
             repeats=len(keep) - sum(keep),
         )
 

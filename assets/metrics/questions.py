@@ -81,14 +81,14 @@ class Questions:
 
     @classmethod
     def of_sessions(cls, sessions: Sessions, parts: Parts, params: MetricsParams) -> Questions:
-        """Turn test sessions into questions, at most `max_users`: the last item from all before."""
+        """Turn test sessions into questions, at most `max_users`: what came last, from the rest."""
         kept = choose_by_hash(sessions.user_ids, params.max_users, params.seed)
         histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
         return cls.of(
             "recommendation",
             Histories(histories),
             ["\0".join(sessions.histories[place]) for place in kept],
-            [[sessions.targets[place]] for place in kept],
+            [sessions.targets[place] for place in kept],
             parts.catalogue,
         )
 

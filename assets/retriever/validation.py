@@ -57,7 +57,7 @@ class Validation:
             encoder.encode([tasks.queries[row] for row in query], cache=CACHE),
             catalogue.row_lists([tasks.targets[row] for row in query]),
             catalogue.row_lists([sessions.histories[row] for row in session]),
-            catalogue.row_lists([[sessions.targets[row]] for row in session]),
+            catalogue.row_lists([sessions.targets[row] for row in session]),
             params,
         )
 

@@ -143,14 +143,18 @@ def test_ties_follow_neither_item_id_nor_file_order(bench):
     )
 
 
-def test_a_repeat_is_no_target_of_a_session_and_is_counted(bench):
+def test_a_repeat_is_counted_and_no_target_of_a_session_unless_allowed(bench):
     log = "".join(
         f"u,{i},{t}\nv,{j},{t}\n" for t, (i, j) in enumerate(zip("abca", "abcd", strict=True))
     )
     bench.write("interactions/log.csv", "user_id,item_id,timestamp\n" + log)
-    sessions = bench.run().sessions("test")
-    assert (sessions.user_ids, sessions.targets, sessions.repeats) == (["v"], ["d"], 1)
+    made = bench.run()
+    sessions = made.sessions("test")
+    assert (sessions.user_ids, sessions.targets, sessions.repeats) == (["v"], [["d"]], 1)
     assert sessions.histories == [["a", "b", "c"]]
+    sessions = made.sessions("test", repeats="allow")
+    assert (sessions.user_ids, sessions.targets) == (["u", "v"], [["a"], ["d"]])
+    assert (sessions.histories, sessions.repeats) == ([["a", "b", "c"]] * 2, 0)
 
 
 def test_a_history_ends_where_its_target_begins(bench):

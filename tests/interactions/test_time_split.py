@@ -109,7 +109,7 @@ def test_a_session_is_a_users_last_of_a_period_after_all_before_it(
                 repeats += target in past
         sessions = made.sessions(split)
         asked = zip(sessions.user_ids, sessions.histories, sessions.targets, strict=True)
-        assert {user: (past, target) for user, past, target in asked} == {
+        assert {user: (past, target) for user, past, (target,) in asked} == {
             user: task for user, task in expected.items() if task[1] not in task[0]
         }
         assert sessions.repeats == repeats
@@ -165,7 +165,7 @@ def test_the_stage_cuts_at_given_times_and_reports_what_came_of_it(bench):
     assert made.sessions("validation").histories == [["a", "b"]]
     sessions = made.sessions("test")
     asked = zip(sessions.user_ids, sessions.histories, sessions.targets, strict=True)
-    assert list(asked) == [("new", ["a"], "b"), ("u", ["a", "b", "c"], "d")]
+    assert list(asked) == [("new", ["a"], ["b"]), ("u", ["a", "b", "c"], ["d"])]
     report = bench.report()
     assert (report["validation_begins"], report["test_begins"]) == (10, 20)
     assert (report["validation_sessions"], report["test_sessions"]) == (1, 2)
