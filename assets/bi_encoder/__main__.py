@@ -12,6 +12,14 @@ from assets.bi_encoder.curve import CURVE, RECALLS, write_curve
 from assets.bi_encoder.examples import Examples
 from assets.bi_encoder.params import BiEncoderParams
 from assets.bi_encoder.processes import train_in_processes
+from assets.bi_encoder.token_caps import (
+    Counts,
+    choose_cap,
+    cut_sentence,
+    cut_share,
+    token_counts,
+    tokenizer_of,
+)
 from assets.bi_encoder.validation import Recalls, ValidationQuestions, summary
 from assets.files import read_json
 from assets.interactions.artifact import Interactions
@@ -37,7 +45,10 @@ def refresh(run: Run[BiEncoderParams], released: Path) -> None:
     *_, measured, _ = _questions(run)
     run.say(f"frozen: that of {released.parent.name}; nothing is learnt.")
     copy_encoder(released, run.folder)
-    _hand_over(run, measured, {"frozen": True}, {})
+    encoder = BiEncoder.load(run.folder)
+    counts = token_counts(tokenizer_of(encoder.model), measured.documents)
+    cut = _tell_cuts(run, int(encoder.manifest["max_tokens"]), counts)
+    _hand_over(run, measured, {"frozen": True} | cut, {})
 
 
 def _questions(
@@ -95,7 +106,10 @@ def _learn(
     told: dict[str, float] = {
         f"train_{task}_pairs": len(pairs) for task, pairs in examples.pairs.items()
     }
-    base = load_base(params.base, params.max_tokens, device)
+    base = load_base(params.base, None, device)
+    cap, counts = choose_cap(base, params, measured.documents, device, run.say)
+    base.max_seq_length = cap
+    told |= _tell_cuts(run, cap, counts)
     save_encoder(base, run.folder, params, "content")
     content = _measure(run.folder, measured, device)
     if examples.pairs:
@@ -121,6 +135,16 @@ def _adopt(
     history = read_json(folder / HISTORY)
     write_curve(history["checks"], history["best_step"], run.folder)
     return {"best_step": history["best_step"], "last_step": history["checks"][-1]["step"]}
+
+
+def _tell_cuts(run: Run[BiEncoderParams], cap: int, counts: Counts) -> dict[str, float]:
+    """Say after how many tokens texts are cut, and return what the report tells of it."""
+    run.say(f"{cut_sentence(cap, counts)}.")
+    return {
+        "max_tokens": cap,
+        "documents_cut": cut_share(cap, counts),
+        "longest_document": int(counts.max(initial=0)),
+    }
 
 
 def _measure(folder: Path, questions: ValidationQuestions, device: str) -> Recalls:

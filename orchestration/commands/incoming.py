@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,8 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     Exit code 0: all is well. 1: a run would fail. 3: it would run, without the rows that are
     refused.
     """
+    from assets.bi_encoder.params import BiEncoderParams
+    from assets.bi_encoder.token_caps import foresee_cuts
     from assets.interactions.check import foresee
     from assets.interactions.params import InteractionsParams
     from assets.machine import Machine
@@ -62,8 +65,9 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     os.chdir(project_root())
     require_valid_params(Path())
     params = load_params("interactions", InteractionsParams)
+    encoder = load_params("bi_encoder", BiEncoderParams)
     with console(sys.stderr).status("reading"):
-        found = foresee(params, folder, Machine.here())
+        found = foresee(params, folder, Machine.here(), partial(foresee_cuts, encoder))
     if not found["problems"]:
         found["estimate"] = estimate(found)
     code = UNUSABLE if found["problems"] else ROWS_REFUSED if found["rejects"] else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import Project
@@ -60,3 +61,33 @@ def trainable(project: Project, tiny, tmp_path):
         return folder
 
     return prepare
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A project with three items, no interactions and no queries, as the current folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "interactions"
+    folder.mkdir(parents=True)
+    none = [None] * 3
+    items = pd.DataFrame(
+        {
+            "item_id": ["1", "2", "3"],
+            "title": ["Red shoes", "Blue hat", "Sea"],
+            "text": none,
+            "category": none,
+            "brand": none,
+            "attributes": ["{}"] * 3,
+            "document": ["Red shoes", "Blue hat", "Sea"],
+        }
+    )
+    items.to_parquet(folder / "items.parquet", index=False)
+    pairs = ["item_id", "other_item_id", "count", "split"]
+    pd.DataFrame({name: [] for name in pairs}, dtype="str").to_parquet(folder / "pairs.parquet")
+    queries = tmp_path / "data" / "synthetic_queries"
+    queries.mkdir()
+    columns = ["query_id", "query", "item_id", "split", "kind"]
+    pd.DataFrame({name: [] for name in columns}, dtype="str").to_parquet(
+        queries / "queries.parquet"
+    )
+    return tmp_path

@@ -37,6 +37,7 @@ def test_the_example_is_fine_in_every_row_and_has_all_splits(home):
     assert (found["items"], found["users"], found["queries"]) == (12, 7, 7)
     assert {row["split"] for row in found["splits"]} == {"train", "validation", "test"}
     assert found["users_below_three"] == 1
+    assert "texts are cut after 64 tokens; no document is longer" in found["remarks"][-1]
 
 
 def test_an_example_never_mixes_with_what_is_there(home):
