@@ -52,7 +52,7 @@ def make_tables(run: Run[InteractionsParams]) -> None:
             per_item=params.max_pairs_per_item,
             seed=params.seed,
         )
-        snapshot.write(db, run.folder)
+        snapshot.write(db, run.folder, in_baskets=params.split == "basket")
         write_json(run.folder / "query_split.json", {"seed": params.seed, **params.query_shares})
         report = summarised(db, params, template)
         if report["interactions"]:

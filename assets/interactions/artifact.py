@@ -80,8 +80,9 @@ class Interactions:
     def interactions(self, *splits: Split) -> pd.DataFrame:
         """Positive interactions of some splits, by user_id and position.
 
-        Columns: user_id, item_id, timestamp (float64), event, weight (float64), position (the
-        interaction's place in the user's whole history, from 0), split.
+        Columns: user_id, item_id, timestamp (float64), event, weight (float64), basket (where the
+        split is by basket alone), position (the interaction's place in the user's whole history,
+        from 0), split.
         """
         return self._read("interactions", splits)
 
@@ -131,7 +132,8 @@ class Interactions:
 
         The target is the user's last interaction in the split, the history all before it. Where the
         log was cut in time, that is also what lies between the cut and the target: a user who came
-        after the cut is asked about too, and what is learnt still comes from before it.
+        after the cut is asked about too, and what is learnt still comes from before it. Where it
+        was split by basket, the targets are all items of the basket, each once.
 
         Args:
             split: Whose interactions are asked for.
@@ -142,8 +144,11 @@ class Interactions:
             "validation": ("train", "validation"),
             "test": ("train", "validation", "test"),
         }
-        rows = self.interactions(*upto[split])
-        is_target = ~rows.duplicated("user_id", keep="last")
+        rows = self.interactions(*upto[split]).astype({"item_id": object})  # lists faster
+        if "basket" in rows:
+            is_target = rows["basket"] == rows.groupby("user_id")["basket"].transform("last")
+        else:
+            is_target = ~rows.duplicated("user_id", keep="last")
         target = rows[is_target & (rows["split"] == split)]
         past = rows[~is_target & rows["user_id"].isin(target["user_id"])]
         histories = past.groupby("user_id", sort=True)["item_id"].agg(list)

@@ -113,10 +113,11 @@ def _more_remarks(report: dict[str, Any], params: InteractionsParams) -> list[st
         lines.append("no real queries: all are made from the items' text")
     if report["interactions"]:
         alone = report["users_below_three"]
-        if alone and params.split == "leave_last_out":
+        if alone and params.split != "global_time":
+            what = "baskets" if params.split == "basket" else "interactions"
             lines.append(
-                f"{alone:,} of {report['users']:,} users have fewer than three interactions: "
-                f"they are learnt from, and not asked about"
+                f"{alone:,} of {report['users']:,} users have fewer than three {what}: they are "
+                f"learnt from, and not asked about"
             )
         if report["items_without_interactions"]:
             lines.append(
@@ -137,6 +138,11 @@ def _more_remarks(report: dict[str, Any], params: InteractionsParams) -> list[st
         lines.append(
             f"{report['interactions_repeated_exactly']:,} interactions stand more than once, to "
             f"the letter: they count once"
+        )
+    if report.get("interactions_repeated_in_basket"):
+        lines.append(
+            f"{report['interactions_repeated_in_basket']:,} interactions repeat an item of their "
+            f"basket: it counts once"
         )
     if report["items_updated"]:
         lines.append(f"{report['items_updated']:,} items are updated by a later file")

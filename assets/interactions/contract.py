@@ -12,7 +12,7 @@ from typing import Literal
 
 ColumnName = Literal[
     "item_id", "title", "text", "category", "brand", "user_id", "timestamp", "event", "weight",
-    "query", "query_id", "relevance", "split",
+    "basket", "query", "query_id", "relevance", "split",
 ]  # fmt: skip
 
 YEAR_2101 = 4_133_980_800  # epoch seconds of its first instant
@@ -68,14 +68,14 @@ ITEMS = Table(
 )
 
 INTERACTIONS = Table(
-    columns=("user_id", "item_id", "timestamp", "event", "weight"),
+    columns=("user_id", "item_id", "timestamp", "event", "weight", "basket"),
     required=("user_id", "item_id", "timestamp"),
     one_of=(),
-    kept=("user_id", "item_id", "seconds", "event", "amount"),
+    kept=("user_id", "item_id", "seconds", "event", "amount", "basket"),
     checked_sql=f"""
         SELECT *, CASE
             WHEN fault IS NOT NULL THEN fault
-            {_too_long("user_id", "item_id", "timestamp", "event", "weight")}
+            {_too_long("user_id", "item_id", "timestamp", "event", "weight", "basket")}
             WHEN user_id IS NULL THEN 'user_id is empty: say whose it was'
             WHEN item_id IS NULL THEN 'item_id is empty: say what it was'
             WHEN timestamp IS NULL

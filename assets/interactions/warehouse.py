@@ -22,6 +22,9 @@ from assets.machine import Machine
 from assets.stage import UserError
 
 LONGEST_REJECT, SHOWN = 10_000, 500  # bytes of a refused row; characters kept of a longer one
+# the modules that decide which rows are stored, and how
+WRITERS = ("complete_journey", "contract", "incoming", "packaged", "reading", "sql_text",
+           "text_rows", "warehouse")  # fmt: skip
 
 SCHEMA = """
     CREATE TABLE made_by (signature VARCHAR);
@@ -38,7 +41,7 @@ SCHEMA = """
     );
     CREATE TABLE interactions (
         file VARCHAR, row BIGINT, user_id VARCHAR, item_id VARCHAR, timestamp DOUBLE,
-        event VARCHAR, weight DOUBLE
+        event VARCHAR, weight DOUBLE, basket VARCHAR
     );
     CREATE TABLE queries (
         file VARCHAR, row BIGINT, query_id VARCHAR, query VARCHAR, item_id VARCHAR,
@@ -183,7 +186,6 @@ def _connect(file: Path, machine: Machine) -> duckdb.DuckDBPyConnection:
 
 def _signature(columns: Mapping[str, str]) -> str:
     """Return what the stored rows depend on besides the files."""
-    modules = ("contract", "incoming", "packaged", "reading", "sql_text", "text_rows", "warehouse")
-    code = [Path(__file__).with_name(f"{module}.py").read_bytes() for module in modules]
+    code = [Path(__file__).with_name(f"{module}.py").read_bytes() for module in WRITERS]
     parts = [*code, repr(sorted(columns.items())).encode(), duckdb.__version__.encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

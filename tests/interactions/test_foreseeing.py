@@ -23,10 +23,11 @@ def everything_in(folder):
     return {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("split", ["leave_last_out", "global_time"])
+@pytest.mark.parametrize("split", ["leave_last_out", "global_time", "basket"])
 def test_the_numbers_foreseen_are_those_of_the_report(bench, split):
-    rows = "".join(f"u{n % 5},{'abcd'[n % 4]},{n // 2}\n" for n in range(40))
-    bench.write("interactions/log.csv", LOG + rows + "u1,zz,3\nu1,a,-1\nu1,a,1\n")
+    rows = "".join(f"u{n % 5},{'abcd'[n % 4]},{n // 2},{n // 10}\n" for n in range(40))
+    rows += "u1,zz,3,1\nu1,a,-1,1\nu1,a,1,1\nu1,a,2,\n"
+    bench.write("interactions/log.csv", "user_id,item_id,timestamp,basket\n" + rows)
     bench.write("queries/q.jsonl", '{"query": "robots", "item_id": "a"}\n')
     found = look(split=split)
     bench.run(split=split)

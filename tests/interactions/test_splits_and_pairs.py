@@ -103,10 +103,10 @@ def db():
 def fast(db, events, *, window, per_user, per_item, seed):
     db.execute(
         "CREATE OR REPLACE TEMP TABLE positives (user_id VARCHAR, item_id VARCHAR, "
-        "timestamp DOUBLE, event VARCHAR, weight DOUBLE)"
+        "timestamp DOUBLE, event VARCHAR, weight DOUBLE, basket VARCHAR)"
     )
     if events:
-        db.executemany("INSERT INTO positives VALUES (?, ?, ?, ?, ?)", events)
+        db.executemany("INSERT INTO positives VALUES (?, ?, ?, ?, ?, NULL)", events)
     make_timeline(db, seed)
     make_pairs(db, window=window, per_user=per_user, per_item=per_item, seed=seed)
     timeline = db.execute("SELECT user_id, position, item_id, split FROM timeline").fetchall()

@@ -44,16 +44,19 @@ def cut(db, folder, events, shares, cold, seed=0):
     """Split and pair events; return them as the artifact, the cuts and the cold items."""
     db.execute(
         "CREATE OR REPLACE TEMP TABLE positives (user_id VARCHAR, item_id VARCHAR, "
-        "timestamp DOUBLE, event VARCHAR, weight DOUBLE)"
+        "timestamp DOUBLE, event VARCHAR, weight DOUBLE, basket VARCHAR)"
     )
-    db.executemany("INSERT INTO positives VALUES (?, ?, ?, NULL, NULL)", events)
+    db.executemany("INSERT INTO positives VALUES (?, ?, ?, NULL, NULL, NULL)", events)
     cuts = find_cuts(db, shares, None)
     withhold(db, share=cold, before=cuts.validation, seed=seed)
     make_timeline(db, seed, cuts)
     make_pairs(db, window=3, per_user=1000, per_item=1000, seed=seed)
-    for table, order in {"timeline": "user_id, position", "pairs": "ALL"}.items():
-        name = "interactions" if table == "timeline" else table
-        db.execute(f"COPY (FROM {table} ORDER BY {order}) TO '{folder}/{name}.parquet'")
+    rows = {
+        "interactions": "SELECT * EXCLUDE basket FROM timeline ORDER BY user_id, position",
+        "pairs": "FROM pairs ORDER BY ALL",
+    }
+    for name, query in rows.items():
+        db.execute(f"COPY ({query}) TO '{folder}/{name}.parquet'")
     cold_items = {item for (item,) in db.execute("FROM cold_items").fetchall()}
     return Interactions(folder), cuts, cold_items
 
