@@ -64,16 +64,28 @@ class Histories:
     """Questions of recommendation: what comes after each history.
 
     Attributes:
-        items: For each question the rows of the history, oldest first; none of them is an answer.
+        items: For each question the rows of the history, oldest first.
+        repeats: Whether an item of the history may be an answer.
     """
 
     items: Sequence[Rows]
+    repeats: bool = False
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, chunk: slice) -> Histories:
-        return Histories(self.items[chunk])
+        return Histories(self.items[chunk], self.repeats)
+
+    @property
+    def excluded(self) -> Sequence[Rows]:
+        """For each question the rows that are no answer."""
+        return [rows[:0] for rows in self.items] if self.repeats else self.items
+
+
+def task_of(asked: Queries | Histories) -> Task:
+    """Return the task that questions belong to."""
+    return "search" if isinstance(asked, Queries) else "recommendation"
 
 
 Asked_contra = TypeVar("Asked_contra", Queries, Histories, contravariant=True)

@@ -31,14 +31,11 @@ SMALL_PARAMS: dict[str, dict[str, object]] = {
     "codebooks": {"codebook_size": 16},
     "retriever": {
         "hidden": 32,
-        "layers": 2,
         "feed_forward": 64,
-        "steps": 40,
-        "warmup_steps": 5,
-        "check_every": 20,
+        "epochs": 6,
+        "check_every": 3,
         "check_queries": 50,
         "check_beams": 20,
-        "recommend_batch": 16,
         "search_batch": 64,
     },
 }

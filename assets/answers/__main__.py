@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.answers.artifact import HISTORIES, Answers, Parts
-from assets.answers.choosing import CUT, Choice, choose
+from assets.answers.choosing import CUT, Choice, choose, recalls
 from assets.answers.fusion import Mixture
 from assets.answers.params import AnswersParams
-from assets.answers.settings import Settings
+from assets.answers.settings import BeamGuide, Settings
 from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
-from assets.ranking import Histories, Queries, Rows, Task
+from assets.ranking import Histories, Queries, Ranked, Rows, Task
 from assets.stage import CACHE, Run, UserError, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
@@ -25,7 +26,7 @@ def main(run: Run[AnswersParams]) -> None:
     params = run.params
     data = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
-    settings = Settings(params.beams, params.similarity_weight, params.depth)
+    settings = Settings(params.beams, params.depth, params.repeats == "allow", {})
     root = run.input("retriever").parent
     parts = Parts.load(root, settings, Machine.here().torch_device())
 
@@ -47,13 +48,19 @@ def main(run: Run[AnswersParams]) -> None:
             mixtures[task] = Mixture(params.fusions[0], {names[0]: 1.0})
             run.say(f"{task}: validation asks nothing, so {names[0]} answers alone")
             continue
+        others = [name for name in names if name != "retriever"]
+        ties = parts.catalogue.by_popularity
+        lists, _ = parts.ask(asked, dict.fromkeys([*others, *_guiding(task, parts, params)]), 0)
+        if "retriever" in names:
+            parts, found = _guided(task, parts, asked, relevant, lists, params)
+            lists = {"retriever": found, **lists}
         choices[task] = choose(
-            parts.lists(asked, names, params.depth),
+            {name: lists[name] for name in names},
             relevant,
             fusions=params.fusions,
             weights=params.weights,
             depth=params.depth,
-            ties=parts.catalogue.by_popularity,
+            ties=ties,
         )
         mixtures[task] = choices[task].mixture
         run.say(_sentence(task, choices[task]))
@@ -73,11 +80,56 @@ def _questions(
         kept = choose_by_hash(tasks.queries, params.questions, params.seed)
         asked = parts.encode([tasks.queries[place] for place in kept], CACHE)
         return asked, parts.catalogue.row_lists([tasks.targets[place] for place in kept])
-    sessions = data.sessions("validation")
+    sessions = data.sessions("validation", repeats=params.repeats)
     kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
     histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
     targets = parts.catalogue.row_lists([sessions.targets[place] for place in kept])
-    return Histories(histories), targets
+    return parts.histories(histories), targets
+
+
+def _guiding(task: Task, parts: Parts, params: AnswersParams) -> list[str]:
+    """Return the parts that may guide the generator's beam."""
+    wanted = params.search_guide if task == "search" else params.recommendation_guide
+    there = parts.names(task)
+    return [name for name in wanted if name in there and name != "retriever"]
+
+
+def _guided(
+    task: Task,
+    parts: Parts,
+    asked: Queries | Histories,
+    relevant: list[Rows],
+    lists: dict[str, Ranked],
+    params: AnswersParams,
+) -> tuple[Parts, Ranked]:
+    """Choose what the generator's beam is guided by, and how strongly; ask it."""
+    guiding = _guiding(task, parts, params)
+    mixture = Mixture(params.fusions[0], {})
+    if guiding:
+        mixture = choose(
+            {name: lists[name] for name in guiding},
+            relevant,
+            fusions=params.fusions,
+            weights=params.weights,
+            depth=params.depth,
+            ties=parts.catalogue.by_popularity,
+        ).mixture
+    search = task == "search"
+    tried = params.search_guide_weights if search else params.recommendation_guide_weights
+    few = slice(params.guide_questions)
+
+    def with_weight(weight: float) -> Parts:
+        guides = {**parts.settings.guides, task: BeamGuide(mixture, weight)}
+        return replace(parts, settings=replace(parts.settings, guides=guides))
+
+    def worth(weight: float) -> float:
+        found, _ = with_weight(weight).ask(asked[few], ["retriever"], 0)
+        return float(recalls(found["retriever"], relevant[few]).mean())
+
+    best = max(tried, key=worth) if len(tried) > 1 else tried[0]
+    guided = with_weight(best)
+    found, _ = guided.ask(asked, ["retriever"], 0)
+    return guided, found["retriever"]
 
 
 def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:

@@ -23,21 +23,19 @@ import pyarrow.parquet as pq
 from assets.answers.fusion import Mixture, Pool
 from assets.answers.settings import Settings
 from assets.bi_encoder.artifact import BiEncoder
-from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions, normalised
 from assets.interactions.catalogue import Catalogue
 from assets.machine import Machine
 from assets.rankers.artifact import Rankers
-from assets.ranking import TASKS, Histories, Queries, Ranked, Task
+from assets.ranking import TASKS, Histories, Queries, Ranked, Rows, Task, task_of
 from assets.retriever.artifact import WHY_NOT, Beams, Generator
 from assets.semantic_ids.artifact import SemanticIds, sid_text
-from assets.semantic_ids.buckets import Buckets
 from assets.stage import UserError
 
 HISTORIES = "histories.parquet"
-GENERATED = ("retriever", "retriever_reranked")
+GENERATED = ("retriever", "item_head")  # the generator's beam, and its other head
 
 
 @dataclass(frozen=True)
@@ -101,13 +99,13 @@ class Parts:
                     f"{root / name} holds other items than {root / 'interactions'}: run "
                     f"`dvc repro {name}`, or restore the release."
                 )
-        buckets = Buckets.of(ids.codes, catalogue.popularity)
-        codebooks = Codebooks.load(root / "codebooks")
         return cls(
             catalogue=catalogue,
             ids=ids,
             encoder=BiEncoder.load(root / "bi_encoder", device),
-            generator=Generator.load(root / "retriever", ids, buckets, codebooks, device),
+            generator=Generator.load(
+                root / "retriever", ids, embeddings.text, catalogue.popularity, device
+            ),
             rankers=Rankers.load(root / "rankers", catalogue, embeddings),
             settings=settings,
         )
@@ -115,14 +113,15 @@ class Parts:
     @property
     def tasks(self) -> list[Task]:
         """The tasks that somebody can do: without interactions nobody can recommend."""
-        return [*TASKS] if self.rankers.item_knn else ["search"]
+        return [*TASKS] if self.rankers.recommendation else ["search"]
 
     def names(self, task: Task) -> list[str]:
         """Return who can be asked for a task, the generator first where it has learnt it."""
-        generated = [name for name in GENERATED if task in self.generator.tasks]
-        if task == "recommendation":
-            return [*generated[:1], *self.rankers.recommendation]
-        return [*generated, *self.rankers.search]
+        generated = GENERATED if task in self.generator.tasks else ()
+        rankers: Iterable[str] = (
+            self.rankers.search if task == "search" else self.rankers.recommendation
+        )
+        return [*generated, *rankers]
 
     def encode(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
         """Encode queries.
@@ -134,48 +133,59 @@ class Parts:
         plain = [normalised(text) for text in texts]
         return Queries(plain, self.encoder.encode(plain, cache=cache, what="encoding queries"))
 
-    def beams(self, asked: Queries | Histories, width: int) -> Beams:
-        """Ask the generator, at least so wide."""
-        beams = max(self.settings.beams, width)
-        if isinstance(asked, Histories):
-            return self.generator.recommend(asked.items, beams=beams)
-        return self.generator.search(
-            asked.vectors, beams=beams, similarity_weight=self.settings.similarity_weight
-        )
+    def histories(self, items: Sequence[Rows]) -> Histories:
+        """Return questions of recommendation: what comes after each history."""
+        return Histories(items, self.settings.repeats)
 
-    def lists(
-        self,
-        asked: Queries | Histories,
-        names: Iterable[str],
-        depth: int,
-        beams: Beams | None = None,
-    ) -> dict[str, Ranked]:
+    def ask(
+        self, asked: Queries | Histories, names: Iterable[str], depth: int
+    ) -> tuple[dict[str, Ranked], Beams | None]:
         """Ask several parts.
 
         Args:
             asked: The questions.
             names: Who; see :meth:`names`.
             depth: Ranks of each list, at most.
-            beams: What the generator said already, if it was asked.
 
         Returns:
-            By name, lists of at least ``settings.depth`` ranks; the generator's end with its beams.
+            By name, lists of at least ``settings.depth`` ranks, of which the generator's ends with
+            its beams; and those beams, where it was asked.
         """
         names, deep = list(names), max(self.settings.depth, depth)
+        guide = self.settings.guides.get(task_of(asked)) if "retriever" in names else None
+        needed = dict.fromkeys([*names, *(guide.mixture.weights if guide else ())])
         found: dict[str, Ranked] = {}
-        generated: Ranked | None = None
-        if any(name in GENERATED for name in names):
-            generated = self.generator.items(beams or self.beams(asked, depth))
-        for name in names:
-            if name == "retriever" and generated:
-                found[name] = generated.first(deep)
-            elif name == "retriever_reranked" and generated and isinstance(asked, Queries):
-                found[name] = self.rankers.dense.reorder(asked, generated).first(deep)
-            elif isinstance(asked, Queries):
+        generated = [name for name in needed if name in GENERATED]
+        states = self.generator.states(asked) if generated else None
+        for name in needed:
+            if name == "item_head" and states is not None:
+                found[name] = self.generator.rank(asked, states, deep)
+            elif name != "retriever" and isinstance(asked, Queries):
                 found[name] = self.rankers.search[name].rank(asked, deep)
-            else:
+            elif name != "retriever" and isinstance(asked, Histories):
                 found[name] = self.rankers.recommendation[name].rank(asked, deep)
-        return found
+        beams = None
+        if "retriever" in names and states is not None:
+            beams = self.generator.write(
+                asked,
+                states,
+                beams=max(self.settings.beams, depth),
+                guide=self.mix(guide.mixture, found, deep)
+                if guide and guide.mixture.weights
+                else None,
+                guide_weight=guide.weight if guide else 0.0,
+            )
+            found["retriever"] = self.generator.items(beams, deep)
+        return {name: found[name] for name in names}, beams
+
+    def mix(self, mixture: Mixture, lists: dict[str, Ranked], k: int) -> Ranked:
+        """Make one ranking of the parts' own, which hold at least those of the mixture."""
+        if len(mixture.weights) == 1:
+            return lists[mixture.heaviest].first(k)
+        chosen = {name: lists[name] for name in mixture.weights}
+        items = len(self.catalogue.item_ids)
+        pool = Pool.of(chosen, mixture.fusion, self.settings.depth, items)
+        return pool.rank(mixture, k, self.catalogue.by_popularity)
 
 
 @dataclass(frozen=True)
@@ -213,7 +223,8 @@ class Answers:
         if device is not None:
             machine = machine.model_copy(update={"device": device})
         manifest = read_json(folder / "manifest.json")
-        parts = Parts.load(root, Settings(**manifest["settings"]), machine.torch_device())
+        settings = Settings.read(manifest["settings"])
+        parts = Parts.load(root, settings, machine.torch_device())
         if manifest["sid_version"] not in {parts.ids.version, parts.ids.extends}:
             raise UserError(
                 f"{folder} was made for SID version {manifest['sid_version'][:12]}, but "
@@ -229,7 +240,7 @@ class Answers:
         """Write ``manifest.json``."""
         manifest = {
             "sid_version": self.parts.ids.version,
-            "settings": vars(self.parts.settings),
+            "settings": self.parts.settings.written(),
             "mixtures": {task: vars(mixture) for task, mixture in self.mixtures.items()},
         }
         write_json(folder / "manifest.json", manifest)
@@ -261,7 +272,7 @@ class Answers:
         return self._results(self.rank(self.parts.encode(queries), k, by))
 
     def recommend(self, history: Sequence[str], k: int = 10, by: str | None = None) -> list[Result]:
-        """Return the items that go on from a history, none of which is in it.
+        """Return the items that go on from a history; none is in it unless repeats are allowed.
 
         Args:
             history: Item ids, oldest first.
@@ -283,24 +294,13 @@ class Answers:
         """
         self._require("recommendation", by)
         rows = self.parts.catalogue.row_lists(histories)
-        return self._results(self.rank(Histories(rows), k, by))
+        return self._results(self.rank(self.parts.histories(rows), k, by))
 
     def rank(self, asked: Queries | Histories, k: int, by: str | None = None) -> Ranked:
         """Rank items for many questions, at most k each; see :meth:`search`."""
-        task: Task = "search" if isinstance(asked, Queries) else "recommendation"
-        names = [by] if by else list(self.mixtures[task].weights)
-        lists = self.parts.lists(asked, names, k)
-        return lists[by].first(k) if by else self.mix(task, lists, k)
-
-    def mix(self, task: Task, lists: dict[str, Ranked], k: int) -> Ranked:
-        """Make one ranking of the parts' own, which hold at least those of the task's mixture."""
-        mixture = self.mixtures[task]
-        if len(mixture.weights) == 1:
-            return lists[mixture.heaviest].first(k)
-        chosen = {name: lists[name] for name in mixture.weights}
-        items = len(self.parts.catalogue.item_ids)
-        pool = Pool.of(chosen, mixture.fusion, self.parts.settings.depth, items)
-        return pool.rank(mixture, k, self.parts.catalogue.by_popularity)
+        mixture = self.mixtures[task_of(asked)]
+        lists, _ = self.parts.ask(asked, [by] if by else mixture.weights, k)
+        return lists[by].first(k) if by else self.parts.mix(mixture, lists, k)
 
     def names(self, task: Task) -> list[str]:
         """Return what `by` may be for a task."""

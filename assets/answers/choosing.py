@@ -58,16 +58,12 @@ def choose(
         depth: Ranks of each list that are joined.
         ties: (items,) rows in the order in which equals are shown.
     """
-    counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
     pools = {fusion: Pool.of(lists, fusion, depth, len(ties)) for fusion in fusions}
 
-    def recalls(ranked: Ranked) -> Floats:
-        return recall(gains_of(ranked.rows[:, :CUT], relevant), counts, CUT)
-
     def worth(mixture: Mixture) -> Floats:
-        return recalls(pools[mixture.fusion].rank(mixture, CUT, ties))
+        return recalls(pools[mixture.fusion].rank(mixture, CUT, ties), relevant)
 
-    alone = {name: recalls(ranked) for name, ranked in lists.items()}
+    alone = {name: recalls(ranked, relevant) for name, ranked in lists.items()}
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
     best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
     for fusion in fusions:
@@ -91,6 +87,12 @@ def choose(
         error=_error(gap),
         without=without,
     )
+
+
+def recalls(ranked: Ranked, relevant: Sequence[Rows]) -> Floats:
+    """Return recall@10 of every question."""
+    counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
+    return recall(gains_of(ranked.rows[:, :CUT], relevant), counts, CUT)
 
 
 def _climb(

@@ -12,22 +12,45 @@ from assets.stage import Params
 class AnswersParams(Params):
     """Section ``answers`` of params.yaml: who answers, how wide, and how the answers are joined."""
 
-    search: list[Literal["dense", "bm25", "retriever"]] = Field(
-        ["dense", "bm25", "retriever"],
+    search: list[str] = Field(
+        ["dense", "bm25", "item_head", "retriever"],
         min_length=1,
         description="Who may answer a search; validation decides who does, and with what weight.",
     )
-    recommendation: list[Literal["retriever", "item_knn", "popularity"]] = Field(
-        ["retriever", "item_knn", "popularity"],
+    recommendation: list[str] = Field(
+        ["retriever", "item_head", "item_knn", "ease", "graph", "markov", "popularity"],
         min_length=1,
         description="Who may recommend; validation decides who does, and with what weight.",
     )
+    repeats: Literal["exclude", "allow"] = Field(
+        "exclude",
+        description="Whether what is in a history may be recommended: allow it where things are "
+        "bought again.",
+    )
     beams: int = Field(60, ge=1, description="Beams of the generator.")
-    similarity_weight: float = Field(
-        20.0,
-        ge=0,
-        description="What a unit of similarity between the query and the item as its SID rebuilds "
-        "it adds to the log probability of a search's beam.",
+    search_guide: list[str] = Field(
+        ["dense", "bm25"],
+        description="The parts whose ranking guides the generator's beam in a search, joined as "
+        "validation says: a prefix is worth what the best item under it is worth to them. Without "
+        "any, what the mean vector under it is worth, for catalogues too large for exact rankings.",
+    )
+    search_guide_weights: list[float] = Field(
+        [5.0, 10.0, 20.0],
+        min_length=1,
+        description="What a unit of the guide's score adds to the log probability of a beam, in a "
+        "search; validation chooses. Of a similarity about 40 is right, of joined scores 10.",
+    )
+    recommendation_guide: list[str] = Field(
+        ["item_head"],
+        description="The same for recommendations; without any there is no guide.",
+    )
+    recommendation_guide_weights: list[float] = Field(
+        [0.0, 0.5, 1.0, 2.0],
+        min_length=1,
+        description="The same for recommendations; 0: no guide.",
+    )
+    guide_questions: int = Field(
+        500, ge=1, description="Most validation questions that the weight of a guide is chosen by."
     )
     depth: int = Field(100, ge=10, description="Ranks of each list that are joined.")
     fusions: list[Literal["z_score", "reciprocal_rank"]] = Field(

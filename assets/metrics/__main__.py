@@ -29,7 +29,9 @@ def main(run: Run[MetricsParams]) -> None:
     data = Interactions.load(run.input("interactions"))
     answers = Answers.load(run.input("answers").parent)
     tasks = SyntheticQueries.load(run.input("synthetic_queries")).tasks("test")
-    sessions = data.sessions("test")
+    sessions = data.sessions(
+        "test", repeats="allow" if answers.parts.settings.repeats else "exclude"
+    )
     report: dict[str, Any] = {
         "items": len(answers.parts.catalogue.item_ids),
         "skipped": [],

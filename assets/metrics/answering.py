@@ -73,15 +73,14 @@ def ask(
     for start in progress(range(0, len(questions.ids), BATCH), f"asking ({questions.task})"):
         chunk = slice(start, start + BATCH)
         asked, relevant = questions.asked[chunk], questions.relevant[chunk]
-        beams = parts.beams(asked, depth) if "retriever" in names else None
-        lists = parts.lists(asked, names, depth, beams)
-        lists[WHOLE] = answers.mix(questions.task, lists, depth)
+        lists, beams = parts.ask(asked, names, depth)
+        lists[WHOLE] = parts.mix(answers.mixtures[questions.task], lists, depth)
         for name, ranked in lists.items():
             gains = gains_of(ranked.rows[:, :depth], relevant)
             found[name].append((ranked.rows[:, :depth], gains, gains))
         if beams is None:
             continue
-        seen = asked.items if isinstance(asked, Histories) else None
+        seen = asked.excluded if isinstance(asked, Histories) else None
         expected = expected_gains(beams.leaves, parts.generator.buckets, relevant, seen, depth)
         found["retriever"][-1] = (expected.items, expected.gains, expected.first)
         right = [np.unique(parts.generator.buckets.leaf_of[rows]) for rows in relevant]
@@ -108,6 +107,6 @@ def _valid(answers: Answers, beams: Any, table: ReleasedTable) -> list[bool]:
     ids, buckets = generator.ids.item_ids, generator.buckets
     return [
         table.holds(text, ids[buckets.items[buckets.starts[leaf] : buckets.starts[leaf + 1]]])
-        for texts, leaves in zip(generator.texts(beams), beams.leaves, strict=True)
+        for texts, leaves in zip(beams.texts(), beams.leaves, strict=True)
         for text, leaf in zip(texts, leaves[leaves >= 0], strict=True)
     ]

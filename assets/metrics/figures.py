@@ -13,16 +13,22 @@ from matplotlib.patches import Patch
 LABELS = {  # one that is not here goes by its own name
     "answers": "answers",
     "retriever": "retriever",
-    "retriever_reranked": "retriever, re-ranked",
+    "item_head": "item head",
     "dense": "dense",
     "bm25": "BM25",
     "item_knn": "item KNN",
+    "ease": "EASE",
+    "graph": "graph",
+    "markov": "Markov",
     "popularity": "popularity",
 }
 COLOURS = dict(
     zip(
         LABELS,
-        ("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#8f9b6b", "#c9ccd1"),
+        (
+            *("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a"),
+            *("#8f9b6b", "#5f7a8a", "#b5651d", "#a58fb8", "#c9ccd1"),
+        ),
         strict=True,
     )
 )

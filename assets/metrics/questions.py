@@ -86,7 +86,7 @@ class Questions:
         histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
         return cls.of(
             "recommendation",
-            Histories(histories),
+            parts.histories(histories),
             ["\0".join(sessions.histories[place]) for place in kept],
             [sessions.targets[place] for place in kept],
             parts.catalogue,

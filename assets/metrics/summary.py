@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from assets.answers.artifact import GENERATED
 from assets.evaluation import Floats, Interval, bootstrap, ndcg, recall, reciprocal_rank
 from assets.interactions.catalogue import SLICES
 from assets.metrics.answering import WHOLE, Generated
@@ -74,7 +75,7 @@ def measure(
         report |= {f"{task}.{name}.{measure}": value for measure, value in measured.items()}
 
     # The whole beside each part, then what is generated beside each ranker.
-    generated_ones = [name for name in at_10 if name.startswith("retriever")]
+    generated_ones = [name for name in GENERATED if name in at_10]
     rankers = [name for name in at_10 if name != WHOLE and name not in generated_ones]
     beside = {WHOLE: [*generated_ones, *rankers], **dict.fromkeys(generated_ones, rankers)}
     for name, others in beside.items():

@@ -1,5 +1,5 @@
-"""The generative retriever: one language model that answers queries and recommends by writing SIDs.
+"""The generative retriever: one model that answers queries and recommends by writing SIDs.
 
 In: IDs with a passed verdict, vectors, queries, interactions.
-Out: a transformers model, the SID vocabulary and the trie of all IDs.
+Out: the generator's weights, what it was trained on, and how training went.
 """

@@ -7,7 +7,6 @@ import shutil
 import pandas as pd
 
 from assets.bi_encoder.artifact import BiEncoder
-from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
@@ -20,7 +19,6 @@ from assets.retriever.params import RetrieverParams
 from assets.retriever.training import train, untrained
 from assets.retriever.validation import Validation
 from assets.semantic_ids.artifact import SemanticIds
-from assets.semantic_ids.buckets import Buckets
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 from assets.training.checkpoints import training_folder
@@ -30,7 +28,6 @@ READ = (  # what a checkpoint must not outlive
     "synthetic_queries",
     "bi_encoder",
     "embeddings",
-    "codebooks",
     "semantic_ids",
 )
 
@@ -45,17 +42,17 @@ def main(run: Run[RetrieverParams]) -> None:
     params = run.params.model_copy(update={"precision": precision})
     data = Interactions.load(run.input("interactions"))
     queries = SyntheticQueries.load(run.input("synthetic_queries"))
-    codebooks = Codebooks.load(run.input("codebooks"))
     encoder = BiEncoder.load(run.input("bi_encoder"), device)
     embeddings = Embeddings.load(run.input("embeddings"))
 
     catalogue = Catalogue.of(data)
-    buckets = Buckets.of(ids.codes, catalogue.popularity)
-    examples = read_examples(buckets.leaf_of, data, queries, encoder, embeddings)
+    examples = read_examples(catalogue, data, queries, encoder, embeddings)
     for task, why in WHY_NOT.items():
         if task not in examples.tasks:
             run.say(f"does not learn {task}: {why}.")
-    generator = untrained(params, ids, buckets, codebooks, encoder.dim, examples.tasks, device)
+    generator = untrained(
+        params, ids, embeddings.text, catalogue.popularity, examples.tasks, device
+    )
     validation = Validation.sample(
         queries.tasks("validation"), data.sessions("validation"), catalogue, encoder, params
     )
@@ -72,8 +69,7 @@ def main(run: Run[RetrieverParams]) -> None:
         {
             **kept,
             "parameters": sum(weights.numel() for weights in generator.model.parameters()),
-            "sids": len(buckets.sids),
-            **{f"guide_{level}": weight for level, weight in enumerate(generator.model.guides())},
+            "sids": len(generator.buckets.sids),
             "validation": course.looks,
         }
     )

@@ -5,25 +5,25 @@ Who answers a user with it, and beside which rankers, is the business of ``answe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from assets.codebooks.artifact import Codebooks
 from assets.files import read_json, write_json
-from assets.ranking import Ranked, Rows, Task
-from assets.retriever.beam_search import beam_search, dead_nodes
+from assets.ranking import Histories, Queries, Ranked, Rows, Task, rank_in_chunks, task_of
+from assets.retriever.beam_search import Guide, beam_search, dead_nodes
 from assets.retriever.beams import Beams, gathered
-from assets.retriever.model import RetrieverModel
+from assets.retriever.guides import NodeVectors, list_guide
+from assets.retriever.model import CompactModel, Features, Shape
 from assets.retriever.ragged import place_in_row, row_by_row
-from assets.retriever.sequences import recommend_prompts
-from assets.retriever.vocabulary import Vocabulary
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
 from assets.semantic_ids.trie import Trie
@@ -36,7 +36,8 @@ WHY_NOT: dict[Task, str] = {
     "search": "there were no train queries",
     "recommendation": "there were no train interactions",
 }
-_MANIFEST = ("sid_version", "history", "tasks")
+OWNERS = "items_with_vectors.parquet"
+_MANIFEST = ("sid_version", "sizes", "shape", "tasks")
 
 
 @dataclass(frozen=True)
@@ -47,31 +48,34 @@ class Generator:
         model: The model.
         ids: The Semantic IDs of all items.
         buckets: The distinct SIDs and the rows of items under each, in the order shown.
-        codebooks: They give the space of the guide.
-        history: Items of a history that are read.
+        ties: (items,) rows in the order in which the item head shows equals.
         tasks: What there was data to learn from.
-        trained_as: What else decided over the weights: precision, versions of what was read.
+        trained_as: What else decided over the weights: precision, device.
     """
 
-    model: RetrieverModel
+    model: CompactModel
     ids: SemanticIds
     buckets: Buckets
-    codebooks: Codebooks
-    history: int
+    ties: Rows
     tasks: tuple[Task, ...]
     trained_as: dict[str, Any]
 
     @classmethod
     def load(
-        cls, folder: Path, ids: SemanticIds, buckets: Buckets, codebooks: Codebooks, device: str
+        cls,
+        folder: Path,
+        ids: SemanticIds,
+        text: NDArray[np.float32],
+        popularity: NDArray[np.int64],
+        device: str,
     ) -> Generator:
         """Load a generator for the IDs it was trained on, or for IDs that only add items to them.
 
         Args:
             folder: The asset.
             ids: The Semantic IDs.
-            buckets: Their buckets.
-            codebooks: The codebooks of the IDs.
+            text: (items, dim) the documents' vectors.
+            popularity: (items,) train interactions, by which equals are ordered.
             device: ``cpu`` or ``cuda``.
 
         Raises:
@@ -92,119 +96,115 @@ class Generator:
                 f"{folder} was trained on SID version {manifest['sid_version'][:12]}, but the "
                 f"Semantic IDs beside it are {ids.version[:12]}: run `dvc repro retriever`."
             )
-        vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        if list(vocabulary.sizes) != list(ids.sizes):
+        if list(manifest["sizes"]) != list(ids.sizes):
             raise UserError(
-                f"{folder} writes IDs of {list(vocabulary.sizes)} codes per level, but the "
+                f"{folder} writes IDs of {list(manifest['sizes'])} codes per level, but the "
                 f"Semantic IDs beside it have {list(ids.sizes)}: run `dvc repro retriever`."
             )
-        model = RetrieverModel.load(folder, vocabulary, codebooks.quantizer.codebooks)
+        saved = pq.read_table(folder / OWNERS).column("item_id").to_pandas()
+        owners = pd.Index(ids.item_ids).get_indexer(pd.Index(saved)).astype(np.int64)
+        known = np.zeros(len(ids.item_ids), dtype=bool)
+        known[owners[owners >= 0]] = True
+        features = Features(ids.codes, text, known, ids.sizes)
+        model = CompactModel.load(folder, Shape(**manifest["shape"]), features, owners)
         return cls(
             model=model.to(device),
             ids=ids,
-            buckets=buckets,
-            codebooks=codebooks,
-            history=manifest["history"],
+            buckets=Buckets.of(ids.codes, popularity),
+            ties=np.argsort(-popularity, kind="stable"),
             tasks=tuple(manifest["tasks"]),
             trained_as=manifest.get("trained_as", {}),
         )
 
     def save(self, folder: Path) -> None:
-        """Write the model, ``vocabulary.json`` and ``manifest.json``."""
+        """Write the weights, whose item vectors they hold, and ``manifest.json``."""
         self.model.save(folder)
-        vocabulary = self.model.vocabulary
-        vocabulary.save(folder / "vocabulary.json")
+        known = self.model.get_buffer("known").bool().cpu().numpy()
+        owners = pa.array(self.ids.item_ids[known], pa.string())
+        pq.write_table(pa.table({"item_id": owners}), folder / OWNERS)
         manifest = {
+            "generator": "compact",
             "sid_version": self.ids.version,
-            "codebook_version": self.codebooks.version,
+            "codebook_version": self.ids.codebook_version,
+            "sizes": self.ids.sizes,
             "tasks": self.tasks,
-            "search_prompt": vocabulary.search_prompt,
-            "recommend_prompt": vocabulary.recommend_prompt,
-            "query_tokens": self.model.query_tokens,
-            "history": self.history,
+            "shape": vars(self.model.shape),
             "trained_as": self.trained_as,
         }
         write_json(folder / "manifest.json", manifest)
 
-    def search(
-        self, vectors: NDArray[np.float32], *, beams: int, similarity_weight: float
+    def states(self, asked: Queries | Histories) -> torch.Tensor:
+        """Read questions; both heads go on from the (questions, hidden) states.
+
+        Raises:
+            UserError: The model has not learnt the task.
+        """
+        self.require(task_of(asked))
+        with torch.inference_mode():
+            if isinstance(asked, Queries):
+                return self.model.query_states(self._tensor(asked.vectors))
+            return self._history_states(asked)
+
+    def rank(self, asked: Queries | Histories, states: torch.Tensor, depth: int) -> Ranked:
+        """Rank items by the item head: the product of the state and what stands for each item.
+
+        Args:
+            asked: The questions; what may not be an answer is left out.
+            states: From :meth:`states`.
+            depth: Ranks of each question.
+        """
+
+        def scores(chunk: slice) -> NDArray[np.float32]:
+            with torch.inference_mode():
+                found = states[chunk] @ self._item_vectors.T
+            return np.asarray(found.cpu().numpy())
+
+        excluded = asked.excluded if isinstance(asked, Histories) else None
+        return rank_in_chunks(scores, len(states), depth, self.ties, excluded)
+
+    def write(
+        self,
+        asked: Queries | Histories,
+        states: torch.Tensor,
+        *,
+        beams: int,
+        guide_weight: float,
+        guide: Ranked | None = None,
     ) -> Beams:
-        """Write the SIDs that answer queries.
+        """Write the SIDs that answer questions, none of which holds only what is excluded.
 
         Args:
-            vectors: (queries, dim) of the queries, from the encoder it was trained with.
-            beams: Prefixes kept per query and level.
-            similarity_weight: What a unit of similarity between the query and the item as its SID
-                rebuilds it adds to the log probability of a beam.
-
-        Raises:
-            UserError: The model has not learnt to search.
+            asked: The questions.
+            states: From :meth:`states`.
+            beams: Prefixes kept per question and level.
+            guide_weight: What a unit of the guide adds to the log probability of a beam.
+            guide: Rankings of items to be guided by. None: a search by the mean vectors under the
+                nodes, a recommendation by nothing.
         """
-        self.require("search")
-        latent = self.latent(vectors)
         found = []
-        for start in range(0, len(vectors), ROWS_AT_ONCE):
+        for start in range(0, len(states), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            with torch.inference_mode():
-                prompt = self.model.search_prompt(self._tensor(vectors[rows]))
             found.append(
                 beam_search(
                     self.model,
                     self.trie,
-                    prompt,
+                    states[rows],
                     beams,
-                    latent=self._tensor(latent[rows]),
-                    similarity_weight=similarity_weight,
+                    guide=self._guide(asked[rows], guide, rows, guide_weight),
+                    dead=self._dead(asked[rows]),
                 )
             )
-        return gathered(found, np.empty(0, np.int64), beams, self.trie.levels)
-
-    def recommend(self, histories: Sequence[Rows], *, beams: int) -> Beams:
-        """Write the SIDs that go on from histories, none of which is a history's own.
-
-        Args:
-            histories: Rows of items, oldest first.
-            beams: Prefixes kept per history and level.
-
-        Raises:
-            UserError: The model has not learnt to recommend.
-        """
-        self.require("recommendation")
-        found = []
-        for start in range(0, len(histories), ROWS_AT_ONCE):
-            chunk = histories[start : start + ROWS_AT_ONCE]
-            tokens, mask = recommend_prompts(
-                [self.buckets.leaf_of[rows] for rows in chunk], self.tokens, self.history
-            )
-            with torch.inference_mode():
-                prompt = self.model.embed(self._tensor(tokens))
-            row, item = row_by_row(chunk)
-            dead = dead_nodes(
-                self.trie,
-                self._tensor(self.buckets.sizes),
-                self._tensor(self.buckets.leaf_of),
-                self._tensor(row),
-                self._tensor(item),
-            )
-            found.append(
-                beam_search(
-                    self.model,
-                    self.trie,
-                    prompt,
-                    beams,
-                    prompt_mask=self._tensor(mask),
-                    dead=dead,
-                )
-            )
-        row, item = row_by_row(histories)
-        excluded = np.unique(row * len(self.ids.item_ids) + item)
+        excluded = np.empty(0, np.int64)
+        if isinstance(asked, Histories):
+            row, item = row_by_row(asked.excluded)
+            excluded = np.unique(row * len(self.ids.item_ids) + item)
         return gathered(found, excluded, beams, self.trie.levels)
 
     def items(self, beams: Beams, depth: int | None = None) -> Ranked:
         """Return the items of beams, each with the score of its SID; those of one SID in order.
 
         Args:
-            beams: From :meth:`search` or :meth:`recommend`.
+            beams: From :meth:`write`.
             depth: Items per question; None returns all that the beams hold.
         """
         row, beam, item = self.buckets.expand(beams.leaves)
@@ -219,18 +219,6 @@ class Generator:
         rows[row[near], place[near]] = item[near]
         scores[row[near], place[near]] = beams.scores[row[near], beam[near]]
         return Ranked(rows, scores)
-
-    def texts(self, beams: Beams) -> list[list[str]]:
-        """Write each question's SIDs from the very tokens that came out of the model, best first.
-
-        Nothing of the trie or of the table of Semantic IDs goes into it, so it can be held against
-        them.
-        """
-        words = self.model.vocabulary.words()
-        return [
-            ["".join(words[token] for token in tokens) for tokens in question[question[:, 0] >= 0]]
-            for question in beams.tokens
-        ]
 
     def require(self, task: Task) -> None:
         """Let pass only tasks that were learnt.
@@ -247,13 +235,56 @@ class Generator:
         return Trie.build(self.buckets.sids, self.model.device)
 
     @cached_property
-    def tokens(self) -> NDArray[np.int64]:
-        """(leaves, levels) token ids of every SID."""
-        return self.model.vocabulary.encode(self.buckets.sids)
+    def leaf_of(self) -> torch.Tensor:
+        """(items,) the leaf of each item, on the model's device."""
+        return self._tensor(self.buckets.leaf_of)
 
-    def latent(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map (n, dim) query vectors to the space of the codebooks."""
-        return np.ascontiguousarray(self.codebooks.quantizer.latent(vectors), dtype=np.float32)
+    @cached_property
+    def node_vectors(self) -> NodeVectors:
+        """The documents' vectors under every node, summed up."""
+        text = self.model.get_buffer("text_of_items").cpu().numpy()
+        return NodeVectors(self.trie, self.buckets, text)
+
+    @cached_property
+    def _item_vectors(self) -> torch.Tensor:
+        with torch.inference_mode():
+            return self.model.item_vectors()
+
+    def _history_states(self, asked: Histories) -> torch.Tensor:
+        longest = self.model.shape.history
+        last = [items[-longest:] for items in asked.items]
+        states = torch.zeros(len(last), self.model.shape.hidden, device=self.model.device)
+        order = np.argsort([len(items) for items in last], kind="stable")
+        for start in range(0, len(last), ROWS_AT_ONCE):
+            chunk = order[start : start + ROWS_AT_ONCE]
+            lengths = np.array([len(last[row]) for row in chunk])
+            rows = np.zeros((len(chunk), max(1, int(lengths.max()))), dtype=np.int64)
+            for place, row in enumerate(chunk):
+                rows[place, : lengths[place]] = last[row]
+            read = self.model.history_states(self._tensor(rows))
+            ends = self._tensor(np.maximum(lengths - 1, 0))
+            found = read[torch.arange(len(chunk), device=read.device), ends]
+            # nothing was met: every item is as likely as its vector is on its own
+            found[self._tensor(lengths == 0)] = 0.0
+            states[self._tensor(chunk)] = found
+        return states
+
+    def _guide(
+        self, asked: Queries | Histories, guide: Ranked | None, rows: slice, weight: float
+    ) -> Guide | None:
+        if guide is not None:
+            ranked = Ranked(guide.rows[rows], guide.scores[rows])
+            return list_guide(self.trie, self.leaf_of, ranked, weight)
+        if isinstance(asked, Queries):
+            return self.node_vectors.guide(self._tensor(asked.vectors), weight)
+        return None
+
+    def _dead(self, asked: Queries | Histories) -> torch.Tensor | None:
+        if isinstance(asked, Queries):
+            return None
+        row, item = row_by_row(asked.excluded)
+        sizes = self._tensor(self.buckets.sizes)
+        return dead_nodes(self.trie, sizes, self.leaf_of, self._tensor(row), self._tensor(item))
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device)
+        return torch.from_numpy(np.array(array)).to(self.model.device)

@@ -1,117 +1,93 @@
 """Beam search that can only walk the trie: an ID that no item has cannot come out.
 
-All beams of a query are positions of **one** sequence, and a mask says which earlier positions each
-may see: the prompt, its own ancestors, itself. So nothing is copied or reordered between steps, the
-prompt is read once, and no loop runs over beams or queries::
-
-    prompt          level a       level b             mask of the second beam of level b:
-    [p p p p p]  [ a1 a2 a3 ]  [ b1 b2 b3 ]            p p p p p   . a2 .   . b2 .
-                                (b2 is a child of a2)
-
 A node whose items are all in the user's history is dead and leaves the search where it would enter
-it, so beams are never spent on what may not be recommended.
+it, so beams are never spent on what may not be recommended. A **guide** says beforehand what the
+items under each node are worth to the question; see ``guides.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from assets.semantic_ids.trie import Trie
 
 if TYPE_CHECKING:
-    from assets.retriever.model import RetrieverModel
+    from assets.retriever.model import CompactModel
+
+Guide = Callable[[int, Tensor], Tensor]
+"""(depth, (rows, nodes) nodes of that depth) to (rows, nodes) what the items under them are worth,
+weighted; of a node's ancestors nothing counts any more."""
 
 
 @torch.inference_mode()
 def beam_search(
-    model: RetrieverModel,
+    model: CompactModel,
     trie: Trie,
-    prompt: Tensor,
+    states: Tensor,
     beams: int,
     *,
-    prompt_mask: Tensor | None = None,
-    latent: Tensor | None = None,
-    similarity_weight: float = 0.0,
+    guide: Guide | None = None,
     dead: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the most probable leaves.
+    """Find the leaves with the largest log probability plus guide.
 
     Args:
         model: The model.
         trie: All SIDs.
-        prompt: (rows, length, hidden) embedded prompts; shorter ones padded on the left.
+        states: (rows, hidden) what SIDs are written from.
         beams: Prefixes kept per row and level.
-        prompt_mask: (rows, length) bool, False where padded.
-        latent: (rows, latent dim) query vectors for the guide.
-        similarity_weight: What a unit of similarity between the query and the item as its SID
-            rebuilds it adds to the score. Log probabilities alone say nothing where a node has a
-            single child: it follows for certain, however little it suits the query.
+        guide: Added to the log probability of a prefix.
         dead: Sorted ``row * nodes + node`` of the nodes that must not be entered.
 
     Returns:
         (rows, beams) int64 leaves, -1 where there are fewer than `beams`; (rows, beams) float32 log
-        probabilities plus weighted similarities, best first, -inf where there is no leaf; and
-        (rows, beams, levels) int64, the tokens of each beam as they were read back by the model, -1
-        where there is no leaf. Equal scores come in the order of SIDs.
+        probabilities plus guide, best first, -inf where there is no leaf; and (rows, beams, levels)
+        int64, the codes of each beam as the model wrote them, -1 where there is no leaf. Equal
+        scores come in the order of SIDs.
     """
-    rows, length, _ = prompt.shape
-    device = prompt.device
-    cache = DynamicCache(config=model.lm.config)
-    if prompt_mask is None:
-        prompt_mask = torch.ones(rows, length, dtype=torch.bool, device=device)
-    causal = torch.ones(length, length, dtype=torch.bool, device=device).tril()
-    # a padded position sees itself: a row of the mask without any True would turn into NaN
-    itself = torch.eye(length, dtype=torch.bool, device=device)
-    sees = (causal & prompt_mask[:, None]) | itself
-    place = torch.arange(length, device=device).expand(rows, -1)
-    hidden = _forward(model, prompt, sees, place, cache)[:, -1:]
-
+    rows = len(states)
+    device = states.device
     nodes = torch.zeros(rows, 1, dtype=torch.int64, device=device)
-    scores = torch.zeros(rows, 1, device=device)
-    seen = prompt_mask[:, None]  # (rows, nodes kept, positions so far)
+    likely = torch.zeros(rows, 1, device=device)
     written = torch.empty(rows, 1, 0, dtype=torch.int64, device=device)
+    past: list[Tensor] = []
+    scores = likely
     for level in range(trie.levels):
-        if level:
-            width = nodes.shape[1]
-            own = torch.eye(width, dtype=torch.bool, device=device).expand(rows, -1, -1)
-            seen = torch.cat([seen, own], dim=2)
-            place = torch.full((rows, width), length + level - 1, device=device)
-            hidden = _forward(model, model.embed(written[..., -1]), seen, place, cache)
+        width = nodes.shape[1]
+        last = written[..., -1].flatten() if level else nodes.flatten()
+        logits, past = model.write(level, states, last, past)
         children, exists = trie.children(nodes, level)
-        similarity = model.similarity(latent, level)
-        if similarity is not None:
-            similarity = similarity[:, None]  # the same for all beams of a row
-        logits = model.logits(hidden, level, similarity)
-        found = scores[..., None] + trie.log_probabilities(logits, children, exists)
-        if similarity is not None:
-            nearness = similarity.expand_as(logits).gather(2, trie.code[children])
-            found = found + similarity_weight * nearness
+        found = likely[..., None] + trie.log_probabilities(
+            logits.view(rows, width, -1), children, exists
+        )
         found, children = found.flatten(1), children.flatten(1)
         if dead is not None:
             found = found.masked_fill(_is_dead(children, dead, trie), -torch.inf)
+        judged = found if guide is None else found + guide(level + 1, children)
         keep = min(
             beams, found.shape[1], trie.depth_starts[level + 2] - trie.depth_starts[level + 1]
         )
-        scores, chosen = found.sort(dim=1, descending=True, stable=True)
+        scores, chosen = judged.sort(dim=1, descending=True, stable=True)
         scores, chosen = scores[:, :keep], chosen[:, :keep]
-        nodes = children.gather(1, chosen)
-        parent = (chosen // trie.widest[level])[..., None]
-        seen = seen.gather(1, parent.expand(-1, -1, seen.shape[2]))
-        tokens = trie.code[nodes] + model.vocabulary.first[level]
-        before = written.gather(1, parent.expand(-1, -1, level))
-        written = torch.cat([before, tokens[..., None]], dim=2)
+        nodes, likely = children.gather(1, chosen), found.gather(1, chosen)
+        parent = chosen // trie.widest[level]
+        before = written.gather(1, parent[..., None].expand(-1, -1, level))
+        written = torch.cat([before, trie.code[nodes][..., None]], dim=2)
+        place = (torch.arange(rows, device=device)[:, None] * width + parent).flatten()
+        past = [seen[:, place] for seen in past]
 
-    leaves = (nodes - trie.depth_starts[trie.levels]).masked_fill(scores.isneginf(), -1)
+    gone = scores.isneginf()
+    leaves = (nodes - trie.depth_starts[trie.levels]).masked_fill(gone, -1)
     missing = (0, beams - leaves.shape[1])
     return (
         torch.nn.functional.pad(leaves, missing, value=-1),
         torch.nn.functional.pad(scores, missing, value=-torch.inf),
         torch.nn.functional.pad(
-            written.masked_fill(scores.isneginf()[..., None], -1), (0, 0, *missing), value=-1
+            written.masked_fill(gone[..., None], -1), (0, 0, *missing), value=-1
         ),
     )
 
@@ -148,15 +124,3 @@ def _is_dead(children: Tensor, dead: Tensor, trie: Trie) -> Tensor:
     keys = row * trie.depth_starts[-1] + children
     place = torch.searchsorted(dead, keys).clamp(max=len(dead) - 1)
     return dead[place] == keys
-
-
-def _forward(
-    model: RetrieverModel, embedded: Tensor, sees: Tensor, place: Tensor, cache: DynamicCache
-) -> Tensor:
-    return model.lm.model(
-        inputs_embeds=embedded,
-        attention_mask=sees[:, None],
-        position_ids=place,
-        cache=cache,
-        use_cache=True,
-    ).last_hidden_state

@@ -2,19 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
-from assets.ranking import Task
-from assets.retriever.sequences import Histories, SearchExamples
+from assets.interactions.catalogue import Catalogue
+from assets.ranking import Rows, Task
 from assets.stage import CACHE, UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Items in the order in which each user met them, users one after another.
+
+    Attributes:
+        items: (interactions,) int64 rows of items.
+        starts: (users + 1,) int64; user u's are ``items[starts[u]:starts[u + 1]]``.
+    """
+
+    items: Rows
+    starts: Rows
+
+    @classmethod
+    def of(cls, users: NDArray[Any], items: Rows) -> Sequences:
+        """Take (interactions,) users and rows of items, ordered by user and time."""
+        first = np.flatnonzero(users[1:] != users[:-1]) + 1
+        return cls(items, np.concatenate([[0], first, [len(items)]]))
+
+    def batches(self, rng: np.random.Generator, width: int, positions: int) -> list[Rows]:
+        """Cut all histories into windows and put windows of like length together.
+
+        Every item but the first of a history is to be predicted in one window. A history longer
+        than a window is cut from its end, which is what a recommendation is asked about, at places
+        that differ from pass to pass; windows overlap by an item, so that none loses its question.
+
+        Args:
+            rng: Source of randomness.
+            width: Most items of a window.
+            positions: Places read per batch, padding included, at most; a batch holds at least one
+                window.
+
+        Returns:
+            Batches in random order, each (windows, longest) rows, -1 after the end of a window.
+        """
+        windows = list(self._windows(rng, width))
+        length = np.array([end - begin for begin, end in windows])
+        order = np.lexsort((rng.random(len(windows)), length))
+        batches: list[list[int]] = [[]]
+        for window in order.tolist():
+            if batches[-1] and (len(batches[-1]) + 1) * (length[window] - 1) > positions:
+                batches.append([])
+            batches[-1].append(window)
+        return [
+            self._padded([windows[window] for window in batches[place]])
+            for place in rng.permutation(len(batches))
+        ]
+
+    def _windows(self, rng: np.random.Generator, width: int) -> Iterator[tuple[int, int]]:
+        for begin, end in zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True):
+            if end - begin < 2:
+                continue
+            last = min(width, end - begin)
+            if last < end - begin:
+                last = int(rng.integers(2, width + 1))
+            yield end - last, end
+            stop = end - last + 1
+            while stop - begin > 1:
+                yield max(begin, stop - width), stop
+                stop -= width - 1
+
+    def _padded(self, windows: list[tuple[int, int]]) -> Rows:
+        longest = max(end - begin for begin, end in windows)
+        batch = np.full((len(windows), longest), -1, dtype=np.int64)
+        for row, (begin, end) in zip(batch, windows, strict=True):
+            row[: end - begin] = self.items[begin:end]
+        return batch
+
+
+@dataclass(frozen=True)
+class SearchExamples:
+    """Queries and documents as vectors, each with an item that answers it.
+
+    Attributes:
+        queries: (queries, dim) float32, unit rows.
+        documents: (items, dim) float32, unit rows.
+        query_rows: (pairs,) row of `queries` ...
+        answers: ... and the row of an item that is right for it.
+    """
+
+    queries: NDArray[np.float32]
+    documents: NDArray[np.float32]
+    query_rows: Rows
+    answers: Rows
+
+    def __len__(self) -> int:
+        return len(self.answers) + len(self.documents)
+
+    def draw(
+        self, rng: np.random.Generator, count: int, document_share: float, noise: float
+    ) -> tuple[NDArray[np.float32], Rows]:
+        """Draw examples with replacement.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of examples.
+            document_share: Share of them that are documents.
+            noise: Expected length of the random vector added to each.
+
+        Returns:
+            (count, dim) float32 unit vectors and the (count,) rows of their items.
+        """
+        documents = round(count * document_share)
+        pair = rng.integers(len(self.query_rows), size=count - documents)
+        item = rng.integers(len(self.documents), size=documents)
+        vectors = np.concatenate([self.queries[self.query_rows[pair]], self.documents[item]])
+        spread = np.float32(noise / np.sqrt(vectors.shape[1]))
+        vectors = vectors + spread * rng.standard_normal(vectors.shape, dtype=np.float32)
+        right = np.concatenate([self.answers[pair], item])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), right
 
 
 @dataclass(frozen=True)
@@ -23,21 +135,21 @@ class Examples:
 
     Attributes:
         search: For search.
-        histories: For recommendation.
+        sequences: For recommendation.
     """
 
     search: SearchExamples | None
-    histories: Histories | None
+    sequences: Sequences | None
 
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that there is something to learn from."""
-        there: dict[Task, object] = {"search": self.search, "recommendation": self.histories}
+        there: dict[Task, object] = {"search": self.search, "recommendation": self.sequences}
         return tuple(task for task, examples in there.items() if examples is not None)
 
 
 def read_examples(
-    leaf_of: NDArray[np.int64],
+    catalogue: Catalogue,
     data: Interactions,
     queries: SyntheticQueries,
     encoder: BiEncoder,
@@ -46,7 +158,7 @@ def read_examples(
     """Read what there is to learn from; nothing but the train split is looked at.
 
     Args:
-        leaf_of: (items,) the leaf of each item, in order of item_id.
+        catalogue: The items.
         data: Histories.
         queries: Queries.
         encoder: Turns queries into vectors.
@@ -55,8 +167,7 @@ def read_examples(
     Raises:
         UserError: There is nothing at all.
     """
-    leaf = pd.Series(leaf_of, index=pd.Index(embeddings.item_ids))
-    search = histories = None
+    search = sequences = None
     asked = queries.table[queries.table["split"] == "train"]
     if len(asked):
         texts = sorted(set(asked["query"]))
@@ -64,16 +175,16 @@ def read_examples(
             queries=encoder.encode(texts, cache=CACHE, what="encoding queries"),
             documents=embeddings.text,
             query_rows=np.searchsorted(np.array(texts), asked["query"].to_numpy(dtype=str)),
-            query_leaves=leaf[asked["item_id"]].to_numpy(),
-            document_leaves=leaf_of,
+            answers=catalogue.rows(asked["item_id"].to_numpy()),
         )
     seen = data.interactions("train")
     seen = seen[seen["user_id"].duplicated(keep=False)]  # a single item predicts nothing
     if len(seen):
-        histories = Histories.of(seen["user_id"].to_numpy(), leaf[seen["item_id"]].to_numpy())
-    if search is None and histories is None:
+        rows = catalogue.rows(seen["item_id"].to_numpy())
+        sequences = Sequences.of(seen["user_id"].to_numpy(), rows)
+    if search is None and sequences is None:
         raise UserError(
             "there is nothing to learn from, neither train interactions nor train queries: put "
             "files into data/incoming/interactions or data/incoming/queries."
         )
-    return Examples(search, histories)
+    return Examples(search, sequences)

@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-PANELS = {  # task: its loss in the curve, the recalls beside it
-    "search": ("search_loss", ("search_recall@10",)),
-    "recommendation": ("recommendation_loss", ("recommendation_recall@10",)),
-}
-LOSS, RECALLS = "#8f9b6b", ("#0b6e99", "#5fb0d3")
+HEADS = {"sid": "", "item": "_item_head"}  # head: what its recalls are called by after the task
+COLOURS = {"sid": "#0b6e99", "item": "#8f9b6b"}
 
 
 def draw_training(
@@ -21,7 +18,7 @@ def draw_training(
     looks: Sequence[dict[str, float]],
     file: Path,
 ) -> None:
-    """Draw the loss of each task over the steps, and recall@10 on validation.
+    """Draw each task's losses over the steps, and recall@10 of each head on validation.
 
     Args:
         tasks: What was learnt.
@@ -30,20 +27,25 @@ def draw_training(
         file: The PNG.
     """
     figure = Figure(figsize=(4.8 * len(tasks), 3.2), layout="constrained")
+    steps = np.array([row["step"] for row in curve])
     for panel, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
-        loss, recalls = PANELS[task]
-        steps = np.array([row["step"] for row in curve])
-        values = np.array([row[loss] for row in curve])
-        panel.plot(steps, values, color=LOSS, alpha=0.3, linewidth=0.8)
-        panel.plot(steps, _smooth(values), color=LOSS, label="loss (smoothed)")
-        panel.set(xlabel="step", ylabel="training loss, nats per SID")
-        panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
         right = panel.twinx()
-        for name, colour in zip(recalls, RECALLS, strict=False):
+        for head, named in HEADS.items():
+            values = np.array(
+                [row[f"{task}_{head}_loss"] for row in curve if f"{task}_{head}_loss" in row]
+            )
+            if not len(values):
+                continue
+            colour = COLOURS[head]
+            panel.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+            panel.plot(steps, _smooth(values), color=colour, label=f"{head} loss (smoothed)")
+            name = f"{task}{named}_recall@10"
             points = [(row["step"], row[name]) for row in looks if name in row]
-            right.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=name)
+            right.plot(*np.array(points).reshape(-1, 2).T, "o--", color=colour, label=name)
+        panel.set(xlabel="step", ylabel="training loss, nats per item")
+        panel.set_title(task, loc="left", fontsize=10, fontweight="bold")
         right.set(ylabel="on validation", ylim=(0, None))
-        lines = [*panel.get_lines()[1:], *right.get_lines()]
+        lines = [*panel.get_lines()[1::2], *right.get_lines()]
         right.legend(lines, [str(line.get_label()) for line in lines], fontsize=7, frameon=False)
         for axes in (panel, right):
             axes.spines["top"].set_visible(False)

@@ -1,193 +1,258 @@
-"""The model: a small Qwen2 over SID tokens, with two ways for a query's vector to enter it.
+"""The compact generator: an item is one position, an ID is written from one state.
 
-A search reads ``search: q q``, where the q are soft tokens projected from the bi-encoder's query
-vector; a recommendation reads ``recommend:`` and the SIDs of the history. What follows is a SID.
+What stands for an item is a sum: a vector of its own, learnt where it has train interactions, one
+vector per code of its SID, and a projection of its text's vector. A history is read as one position
+per item (SASRec, arXiv 1808.09781); a query is read as a single position made of its vector. Both
+end in a **state**, from which two heads go on::
 
-The guide tells the model where a query's vector lies among the centroids: for code c of level l it
-adds ``guide[l] * (latent(query) . codebook_l[c])`` to the logit, in training and in the beam alike.
-Summed over the levels of an additive quantizer that is the query's similarity to the item as its
-SID rebuilds it; the language model learns what the SID does not say.
+    history  i1 i2 i3 --.                  .-- item head:   state . vector of every item
+                         blocks -- state --<
+    query    q ---------'                  '-- SID decoder: state, a_12, b_200 -> c_7
+
+The item head ranks all items at once; the decoder writes a SID level by level, among the codes that
+the trie allows. An item without interactions has no vector of its own; codes and text stand for it,
+and since own vectors are left out at random in training, they can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
-from transformers.utils import logging
 
-from assets.retriever.vocabulary import PAD, SEARCH, Vocabulary
+from assets.retriever.blocks import Block
 from assets.stage import UserError
 
 if TYPE_CHECKING:
     from assets.retriever.params import RetrieverParams
 
-HEADS = ("project.weight", "project.bias", "guide")  # what lies beside the language model
-GUIDE_SCALE = 100.0  # lets a guide of usual size, about 50, be learnt at the model's learning rate
+WEIGHTS = "model.safetensors"
+OWN = "own.weight"  # one row per item that has a vector of its own, in order of item_id
+SPREAD = 0.02  # standard deviation of vectors at the start
 
 
-class RetrieverModel(nn.Module):
-    """The language model with its projection and guide.
+@dataclass(frozen=True)
+class Features:
+    """What is known of every item before anything is learnt, in order of item_id.
 
     Attributes:
-        lm: The language model.
-        project: Query vector to soft tokens.
-        guide: (guided levels,) learnt weight of the guide per level, in units of `GUIDE_SCALE`.
+        codes: (items, levels) its SID.
+        text: (items, dim) float32, its document's vector.
+        known: (items,) bool, whether it has a vector of its own.
+        sizes: Number of codes of each level.
     """
 
-    def __init__(
-        self,
-        lm: Qwen2ForCausalLM,
-        vocabulary: Vocabulary,
-        codebooks: Sequence[NDArray[np.float32]],
-        query_dim: int,
-        query_tokens: int,
-    ) -> None:
-        """Put a model together.
+    codes: NDArray[np.integer[Any]]
+    text: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    sizes: Sequence[int]
 
-        Args:
-            lm: The language model.
-            vocabulary: Its tokens.
-            codebooks: One (codes, latent dim) matrix per level that has one; levels after them
-                (the index of `append_index`) have no guide.
-            query_dim: Length of a query vector.
-            query_tokens: Soft tokens per query.
-        """
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model is like; see :class:`RetrieverParams` for each."""
+
+    hidden: int
+    layers: int
+    decoder_layers: int
+    heads: int
+    feed_forward: int
+    dropout: float
+    history: int
+    item_vectors: bool
+    code_vectors: bool
+    text_vectors: bool
+
+    @classmethod
+    def of(cls, params: RetrieverParams) -> Shape:
+        """Take what shapes the model from the stage's params."""
+        return cls(**{name: getattr(params, name) for name in cls.__annotations__})
+
+
+class CompactModel(nn.Module):
+    """The model over one catalogue.
+
+    Attributes:
+        shape: What it is like.
+        sizes: Number of codes of each level.
+    """
+
+    def __init__(self, shape: Shape, features: Features) -> None:
+        """Draw the weights from torch's generator."""
         super().__init__()
-        self.lm = lm
-        self.vocabulary = vocabulary
-        self.query_tokens = query_tokens
-        self.project = nn.Linear(query_dim, query_tokens * lm.config.hidden_size)
-        self.guide = nn.Parameter(torch.zeros(len(codebooks)))
-        for level, codebook in enumerate(codebooks):
-            self.register_buffer(f"codebook_{level}", torch.from_numpy(codebook), persistent=False)
-
-    @classmethod
-    def create(
-        cls,
-        params: RetrieverParams,
-        vocabulary: Vocabulary,
-        codebooks: Sequence[NDArray[np.float32]],
-        query_dim: int,
-    ) -> RetrieverModel:
-        """Make an untrained model, its weights drawn from torch's generator."""
-        config = Qwen2Config(
-            vocab_size=len(vocabulary),
-            hidden_size=params.hidden,
-            intermediate_size=params.feed_forward,
-            num_hidden_layers=params.layers,
-            num_attention_heads=params.heads,
-            num_key_value_heads=params.heads,
-            max_position_embeddings=max(
-                1 + (params.history + 1) * vocabulary.levels,
-                1 + params.query_tokens + vocabulary.levels,
-            ),
-            pad_token_id=PAD,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
-        lm = Qwen2ForCausalLM(config)
-        model = cls(lm, vocabulary, codebooks, query_dim, params.query_tokens)
-        nn.init.constant_(model.guide, params.guide / GUIDE_SCALE)
-        return model
-
-    def save(self, folder: Path) -> None:
-        """Write ``model/`` as transformers saves it and ``heads.safetensors``."""
-        logging.disable_progress_bar()
-        self.lm.save_pretrained(folder / "model")
-        own = self.state_dict()
-        save_file(
-            {name: own[name].detach().cpu().contiguous() for name in HEADS},
-            folder / "heads.safetensors",
-        )
-
-    @classmethod
-    def load(
-        cls, folder: Path, vocabulary: Vocabulary, codebooks: Sequence[NDArray[np.float32]]
-    ) -> RetrieverModel:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            UserError: A tensor is missing, unknown or of another shape.
-        """
-        logging.disable_progress_bar()
-        lm, told = AutoModelForCausalLM.from_pretrained(
-            folder / "model", output_loading_info=True, ignore_mismatched_sizes=True
-        )
-        heads = load_file(folder / "heads.safetensors")
-        for place, fault, tensors in (
-            ("model", "lacks a", told["missing_keys"]),
-            ("model", "holds an unknown", told["unexpected_keys"]),
-            ("model", "holds a misshapen", [key[0] for key in told["mismatched_keys"]]),
-            ("heads.safetensors", "lacks a", set(HEADS) - set(heads)),
-            ("heads.safetensors", "holds an unknown", set(heads) - set(HEADS)),
+        self.shape, self.sizes = shape, tuple(features.sizes)
+        hidden, dim = shape.hidden, features.text.shape[1]
+        block = (hidden, shape.heads, shape.feed_forward, shape.dropout)
+        self.own = nn.Embedding(len(features.codes), hidden)
+        self.codes = nn.ModuleList(nn.Embedding(size, hidden) for size in self.sizes)
+        self.text = nn.Linear(dim, hidden)
+        self.query = nn.Linear(dim, hidden)
+        self.place = nn.Embedding(shape.history, hidden)
+        self.blocks = nn.ModuleList(Block(*block) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(hidden)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.level = nn.Embedding(len(self.sizes), hidden)
+        self.decoder = nn.ModuleList(Block(*block) for _ in range(shape.decoder_layers))
+        self.decoder_norm = nn.LayerNorm(hidden)
+        self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in self.sizes)
+        for module in (self.own, *self.codes, self.text, self.place, self.level, *self.heads):
+            nn.init.normal_(module.weight, std=SPREAD)
+        for name, values in (
+            ("codes_of_items", features.codes.astype(np.int64)),
+            ("text_of_items", np.array(features.text, dtype=np.float32)),
+            ("known", features.known.astype(np.float32)),
         ):
-            _complain(folder / place, fault, tensors)
-        query_dim = heads["project.weight"].shape[1]
-        query_tokens = heads["project.weight"].shape[0] // lm.config.hidden_size
-        model = cls(lm, vocabulary, codebooks, query_dim, query_tokens)
-        own = model.state_dict()
-        wrong = [name for name in HEADS if heads[name].shape != own[name].shape]
-        _complain(folder / "heads.safetensors", "holds a misshapen", wrong)
-        model.load_state_dict({**own, **heads})
-        return model.eval()
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
-        return self.guide.device
+        return self.own.weight.device
 
-    def guides(self) -> list[float]:
-        """Return the learnt weight of the guide of each level that has one."""
-        return [float(weight) * GUIDE_SCALE for weight in self.guide.detach().cpu()]
+    @property
+    def item_codes(self) -> Tensor:
+        """(items, levels) int64, the SID of every item."""
+        return self.get_buffer("codes_of_items")
 
-    def search_prompt(self, vectors: Tensor) -> Tensor:
-        """Embed ``search: q q``: (queries, dim) vectors to (queries, 1 + query tokens, hidden)."""
-        start = self.embed(torch.full((len(vectors), 1), SEARCH, device=self.device))
-        soft = self.project(vectors).view(len(vectors), self.query_tokens, -1)
-        return torch.cat([start, soft], dim=1)
-
-    def embed(self, tokens: Tensor) -> Tensor:
-        """Look up input embeddings."""
-        return self.lm.get_input_embeddings()(tokens)
-
-    def similarity(self, latent: Tensor | None, level: int) -> Tensor | None:
-        """Compare queries with the codes of one level.
+    def item_vectors(self, rows: Tensor | None = None, dropped: Tensor | None = None) -> Tensor:
+        """Return what stands for items.
 
         Args:
-            latent: (rows, latent dim) query vectors in the codebooks' space, if there are any.
-            level: The level.
+            rows: (...) int64 rows of items; None: all.
+            dropped: (items,) bool, whose own vector is left out.
 
         Returns:
-            (rows, codes of the level) inner products; None where there is nothing to compare.
+            (..., hidden).
         """
-        if latent is None or level >= len(self.guide):
-            return None
-        return latent @ self.get_buffer(f"codebook_{level}").T
+        there = self.get_buffer("known")
+        if dropped is not None:
+            there = there.masked_fill(dropped, 0.0)
+        own, codes, text = self.own.weight, self.item_codes, self.get_buffer("text_of_items")
+        if rows is not None:
+            own, there, codes, text = self.own(rows), there[rows], codes[rows], text[rows]
+        total = own * there.unsqueeze(-1) if self.shape.item_vectors else torch.zeros_like(own)
+        if self.shape.code_vectors:
+            for level, table in enumerate(self.codes):
+                total = total + table(codes[..., level])
+        return total + self.text(text) if self.shape.text_vectors else total
 
-    def logits(self, hidden: Tensor, level: int, similarity: Tensor | None) -> Tensor:
-        """Score the codes of one level.
+    def history_states(self, rows: Tensor, dropped: Tensor | None = None) -> Tensor:
+        """Read histories.
 
         Args:
-            hidden: (..., hidden) states from which the level's token is to come.
-            level: The level.
-            similarity: From :meth:`similarity`, for the guide; of a shape that broadcasts.
+            rows: (histories, length) int64 rows of items, oldest first, padded on the right with
+                any row; at most `history` long.
+            dropped: See :meth:`item_vectors`.
 
         Returns:
-            (..., codes of the level) float.
+            (histories, length, hidden): after each item the state from which the next one follows.
         """
-        first, end = self.vocabulary.first[level : level + 2]
-        scores = hidden @ self.lm.lm_head.weight[first:end].T
-        if similarity is None:
-            return scores
-        return scores + GUIDE_SCALE * self.guide[level] * similarity
+        place = self.place.weight[: rows.shape[1]]
+        return self._read(self.item_vectors(rows, dropped) + place)
+
+    def query_states(self, vectors: Tensor) -> Tensor:
+        """Read (queries, dim) vectors; return the (queries, hidden) states."""
+        return self._read(self.query(vectors)[:, None])[:, 0]
+
+    def _read(self, embedded: Tensor) -> Tensor:
+        x = self.dropout(embedded)
+        for block in self.blocks:
+            x, _ = block(x)
+        return self.norm(x)
+
+    def sid_logits(self, states: Tensor, codes: Tensor) -> list[Tensor]:
+        """Score the codes of every level, each after the right codes before it.
+
+        Args:
+            states: (n, hidden).
+            codes: (n, levels) the right codes.
+
+        Returns:
+            For each level (n, codes of the level).
+        """
+        written = [table(codes[:, level]) for level, table in enumerate(self.codes[:-1])]
+        x = torch.stack([states, *written], dim=1) + self.level.weight
+        for block in self.decoder:
+            x, _ = block(x)
+        x = self.decoder_norm(x)
+        return [head(x[:, level]) for level, head in enumerate(self.heads)]
+
+    def write(
+        self, level: int, states: Tensor, codes: Tensor, past: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Score the codes of one level for prefixes that are being written.
+
+        Args:
+            level: The level; the first one is written from `states`.
+            states: (n, hidden).
+            codes: (n,) the code that each prefix ends in; not read at the first level.
+            past: What the call for the level before returned, the rows of each prefix's parent.
+
+        Returns:
+            (n, codes of the level), and the past for the next level.
+        """
+        x = states if level == 0 else self.codes[level - 1](codes)
+        x = (x + self.level.weight[level])[:, None]
+        kept = []
+        for place, block in enumerate(self.decoder):
+            x, seen = block(x, past[place] if past else None)
+            kept.append(seen)
+        return self.heads[level](self.decoder_norm(x)[:, 0]), kept
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors``; own vectors of items that have none are left out."""
+        tensors = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()
+        }
+        tensors[OWN] = tensors[OWN][self.get_buffer("known").bool().cpu()].contiguous()
+        save_file(tensors, folder / WEIGHTS)
+
+    @classmethod
+    def load(
+        cls, folder: Path, shape: Shape, features: Features, owners: NDArray[np.int64]
+    ) -> CompactModel:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            folder: Holds ``model.safetensors``.
+            shape: That of the model which was saved.
+            features: Of the items of today.
+            owners: For each own vector that was saved the row of its item today, -1 if it left.
+
+        Raises:
+            UserError: A tensor is missing, unknown or of another shape.
+        """
+        file = folder / WEIGHTS
+        try:
+            saved = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{file} cannot be read ({error}): {_REMEDY}") from error
+        model = cls(shape, features)
+        own = model.state_dict()
+        if OWN in saved and saved[OWN].shape == (len(owners), shape.hidden):
+            rows = torch.zeros_like(own[OWN])
+            rows[torch.from_numpy(owners[owners >= 0])] = saved[OWN][torch.from_numpy(owners >= 0)]
+            saved[OWN] = rows
+        _complain(file, "lacks a", set(own) - set(saved))
+        _complain(file, "holds an unknown", set(saved) - set(own))
+        wrong = [name for name, tensor in own.items() if saved[name].shape != tensor.shape]
+        _complain(file, "holds a misshapen", wrong)
+        model.load_state_dict(saved)
+        return model.eval()
+
+
+_REMEDY = (
+    "it is damaged, or comes from another version of Sidmill. Run `dvc repro retriever`, or go "
+    "back to a whole release."
+)
 
 
 def _complain(file: Path, fault: str, tensors: Collection[str]) -> None:
@@ -198,7 +263,5 @@ def _complain(file: Path, fault: str, tensors: Collection[str]) -> None:
     """
     if tensors:
         raise UserError(
-            f"{file} {fault} tensor, `{min(tensors)}` ({len(tensors)} in all): it is damaged, or "
-            "comes from another version of Sidmill. Run `dvc repro retriever`, or go back to a "
-            "whole release."
+            f"{file} {fault} tensor, `{min(tensors)}` ({len(tensors)} in all): {_REMEDY}"
         )

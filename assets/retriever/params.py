@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from assets.machine import Precision
@@ -9,54 +11,79 @@ from assets.stage import Params
 
 
 class RetrieverParams(Params):
-    """What the language model is like and how it is trained. How it answers: see ``answers``."""
+    """What the generator is like and how it is trained. How it answers: see ``answers``."""
 
-    search_prompt: str = Field("search:", min_length=1, description="Token that opens a search.")
-    recommend_prompt: str = Field(
-        "recommend:", min_length=1, description="Token that opens a recommendation."
+    generator: Literal["compact"] = Field(
+        "compact",
+        description="Kind of model. compact: a small transformer that reads each item of a history "
+        "as one position, with an item head and a decoder that writes SIDs.",
     )
     hidden: int = Field(128, ge=8, description="Width of the model.")
-    layers: int = Field(4, ge=1, description="Number of layers.")
+    layers: int = Field(2, ge=1, description="Layers that read a history.")
+    decoder_layers: int = Field(1, ge=1, description="Layers that write a SID.")
     heads: int = Field(4, ge=1, description="Attention heads per layer; divides `hidden`.")
-    feed_forward: int = Field(384, ge=8, description="Width of the feed-forward layers.")
-    query_tokens: int = Field(
-        2, ge=1, description="Soft tokens made of the bi-encoder's query vector."
+    feed_forward: int = Field(256, ge=8, description="Width of the feed-forward layers.")
+    dropout: float = Field(
+        0.3, ge=0, lt=1, description="Share of activations set to 0 in training."
     )
-    guide: float = Field(
-        10.0, ge=0, description="Weight of the guide at the start; learnt per level from there."
+    item_vectors: bool = Field(
+        True, description="Whether items with train interactions have a learnt vector of their own."
+    )
+    code_vectors: bool = Field(True, description="Whether an item is read through its codes.")
+    text_vectors: bool = Field(True, description="Whether an item is read through its text.")
+    item_dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of items whose own vector is left out of a step, so that codes and text "
+        "alone learn to stand for an item, as they must for a new one.",
     )
     history: int = Field(20, ge=1, description="Items of a history that are read, the last ones.")
-    steps: int = Field(800, ge=1, description="Optimiser steps.")
-    recommend_batch: int = Field(64, ge=1, description="Windows of histories per step.")
+    epochs: int = Field(
+        16,
+        ge=1,
+        description="Passes over all histories; without any, over all queries and documents.",
+    )
+    positions: int = Field(2048, ge=1, description="Places of histories that are read per step.")
     search_batch: int = Field(512, ge=1, description="Queries per step, documents included.")
-    recommend_weight: float = Field(1.0, gt=0, description="Weight of recommendation's loss.")
-    search_weight: float = Field(1.0, gt=0, description="Weight of search's loss.")
+    negatives: int = Field(
+        2048,
+        ge=1,
+        description="Items that a right answer is told from in a step, drawn evenly; in a smaller "
+        "catalogue all.",
+    )
+    sid_weight: float = Field(1.0, gt=0, description="Weight of the loss of writing SIDs.")
+    item_weight: float = Field(1.0, ge=0, description="Weight of the item head's loss.")
+    recommend_weight: float = Field(1.0, gt=0, description="Weight of recommendation's losses.")
+    search_weight: float = Field(1.0, gt=0, description="Weight of search's losses.")
     document_share: float = Field(
         0.4, ge=0, lt=1, description="Share of a step's queries that are documents' own vectors."
     )
     noise: float = Field(
         0.3, ge=0, description="Length of the random vector added to query vectors of length 1."
     )
-    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
-    adam_beta2: float = Field(0.99, gt=0, lt=1, description="AdamW's memory of squared gradients.")
+    adam_beta2: float = Field(0.98, gt=0, lt=1, description="AdamW's memory of squared gradients.")
     gradient_clip: float = Field(1.0, gt=0, description="Longest gradient; longer ones are cut.")
-    warmup_steps: int = Field(60, ge=0, description="Steps of linear warm-up; cosine follows.")
+    warmup: float = Field(
+        0.03, ge=0, lt=1, description="Share of the steps of linear warm-up; cosine follows."
+    )
     precision: Precision = Field(
         "auto",
         description="Of the products in training: `float32`, `bfloat16`, or `auto`, which takes "
         "bfloat16 where this machine is fast in it. The manifest says which was used.",
     )
     check_every: int = Field(
-        200, ge=1, description="Steps between two looks at validation; the best one is kept."
+        4, ge=1, description="Epochs between two looks at validation; the best one is kept."
     )
     check_queries: int = Field(
         1000, ge=1, description="Most queries, and most sessions, of validation that are looked at."
     )
     check_beams: int = Field(60, ge=1, description="Beams of a look at validation.")
-    check_similarity_weight: float = Field(
-        20.0,
+    check_guide_weight: float = Field(
+        40.0,
         ge=0,
-        description="What a unit of similarity between the query and the item as its SID rebuilds "
-        "it adds to the log probability of a search's beam, in a look at validation.",
+        description="What a unit of similarity between the query and the mean vector under a node "
+        "adds to the log probability of a search's beam, in a look at validation.",
     )

@@ -1,4 +1,4 @@
-"""Training: each step reads one batch of every task there is and adds their weighted losses.
+"""Training: a step reads one batch of every task there is and adds both heads' losses.
 
 The best moment by validation is what is kept; a killed training goes on from its last look.
 """
@@ -6,25 +6,23 @@ The best moment by validation is what is kept; a killed training goes on from it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from assets.codebooks.artifact import Codebooks
 from assets.machine import bfloat16_is_fast
-from assets.ranking import Task
+from assets.ranking import Rows, Task
 from assets.retriever.artifact import Generator
 from assets.retriever.examples import Examples
-from assets.retriever.model import RetrieverModel
+from assets.retriever.losses import item_loss, sid_loss
+from assets.retriever.model import CompactModel, Features, Shape
 from assets.retriever.params import RetrieverParams
 from assets.retriever.validation import Validation
-from assets.retriever.vocabulary import RECOMMEND, Vocabulary
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
-from assets.semantic_ids.trie import Trie
 from assets.training.best import BestMoment
 from assets.training.checkpoints import Checkpoint
 from assets.training.forecast import steps_foreseen
@@ -34,80 +32,30 @@ from assets.training.schedules import set_learning_rate, warmup_cosine
 def untrained(
     params: RetrieverParams,
     ids: SemanticIds,
-    buckets: Buckets,
-    codebooks: Codebooks,
-    query_dim: int,
+    text: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    popularity: np.ndarray[tuple[int], np.dtype[np.int64]],
     tasks: Sequence[Task],
     device: str,
 ) -> Generator:
-    """Make a generator that has yet to learn `tasks`."""
-    vocabulary = Vocabulary.of(ids.sizes, params.search_prompt, params.recommend_prompt)
-    model = RetrieverModel.create(params, vocabulary, codebooks.quantizer.codebooks, query_dim)
+    """Make a generator that has yet to learn `tasks`; weights are drawn from torch's generator.
+
+    Args:
+        params: Those of the stage, their precision decided.
+        ids: The Semantic IDs.
+        text: (items, dim) the documents' vectors.
+        popularity: (items,) train interactions; who has any gets a vector of its own.
+        tasks: What there is to learn from.
+        device: ``cpu`` or ``cuda``.
+    """
+    model = CompactModel(Shape.of(params), Features(ids.codes, text, popularity > 0, ids.sizes))
     return Generator(
         model=model.to(device),
         ids=ids,
-        buckets=buckets,
-        codebooks=codebooks,
-        history=params.history,
+        buckets=Buckets.of(ids.codes, popularity),
+        ties=np.argsort(-popularity, kind="stable"),
         tasks=tuple(tasks),
         trained_as={"precision": params.precision, "device": device},
     )
-
-
-def search_loss(
-    model: RetrieverModel,
-    trie: Trie,
-    tokens: Tensor,
-    vectors: Tensor,
-    latent: Tensor,
-    leaves: Tensor,
-) -> Tensor:
-    """Return the mean negative log probability of each query's SID.
-
-    Args:
-        model: The model.
-        trie: All SIDs.
-        tokens: (leaves, levels) token ids of every leaf.
-        vectors: (queries, dim).
-        latent: (queries, latent dim), the same in the space of the codebooks.
-        leaves: (queries,) the answer.
-    """
-    prompt = model.search_prompt(vectors)
-    embedded = torch.cat([prompt, model.embed(tokens[leaves][:, :-1])], dim=1)
-    hidden = model.lm.model(inputs_embeds=embedded, use_cache=False).last_hidden_state
-    return _sid_loss(model, trie, hidden[:, prompt.shape[1] - 1 :], leaves, latent).mean()
-
-
-def recommend_loss(model: RetrieverModel, trie: Trie, tokens: Tensor, windows: Tensor) -> Tensor:
-    """Return the mean negative log probability of the next SID at every place of every window.
-
-    Args:
-        model: The model.
-        trie: All SIDs.
-        tokens: (leaves, levels) token ids of every leaf.
-        windows: (windows, width) leaves, -1 after the end.
-    """
-    real = windows >= 0
-    leaves = windows.clamp(min=0)
-    start = torch.full((len(windows), 1), RECOMMEND, device=windows.device)
-    read = torch.cat([start, tokens[leaves].flatten(1)[:, :-1]], dim=1)
-    hidden = model.lm.model(input_ids=read, use_cache=False).last_hidden_state
-    hidden = hidden.view(*windows.shape, trie.levels, -1)
-    return _sid_loss(model, trie, hidden[real], leaves[real], None).mean()
-
-
-def _sid_loss(
-    model: RetrieverModel, trie: Trie, hidden: Tensor, leaves: Tensor, latent: Tensor | None
-) -> Tensor:
-    """(n, levels, hidden) states and (n,) leaves to (n,) negative log probabilities of the SIDs."""
-    paths = trie.paths[leaves]
-    total = torch.zeros(len(leaves), device=hidden.device)
-    for level in range(trie.levels):
-        children, exists = trie.children(paths[:, level], level)
-        logits = model.logits(hidden[:, level], level, model.similarity(latent, level))
-        right = paths[:, level + 1, None] - children[:, :1]
-        total -= trie.log_probabilities(logits, children, exists).gather(1, right)[:, 0]
-    return total
 
 
 @dataclass
@@ -115,7 +63,7 @@ class Course:
     """How a training went.
 
     Attributes:
-        curve: One row per step: step, recommendation_loss, search_loss (those there are).
+        curve: One row per step: step, and the losses there are, as ``<task>_<head>_loss``.
         looks: One row per look at validation: step, recalls.
         kept: Steps done at the look whose weights were kept.
     """
@@ -138,20 +86,15 @@ def train(
     Args:
         generator: The generator.
         examples: What to learn from.
-        validation: Looked at every `check_every` steps and at the end.
+        validation: Looked at every `check_every` epochs and at the end.
         params: Those of the stage, their precision decided.
         folder: Holds a checkpoint of each look; a killed training goes on from the last one.
         say: Takes lines for whoever watches.
     """
     model, rng = generator.model, np.random.default_rng(params.seed)
-    tokens = torch.from_numpy(generator.tokens).to(model.device)
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=params.learning_rate,
-        weight_decay=params.weight_decay,
-        betas=(0.9, params.adam_beta2),
-    )
+    optimiser = _optimiser(model, params)
     best, checkpoint, course = BestMoment(model), Checkpoint(folder), Course()
+    lesson = _Lesson(generator, examples, params)
     done = 0
     if state := checkpoint.load():
         done = state["done"]
@@ -162,17 +105,26 @@ def train(
         best.restore(state["best"])
         course = Course(state["curve"], state["looks"])
         say(f"training goes on after step {done}")
-    shorter = _shorter(params, model.device.type)
-    for step in steps_foreseen(range(done, params.steps), "training", shorter):
-        share = warmup_cosine(step, params.warmup_steps, params.steps)
+    steps, look = params.epochs * lesson.steps, params.check_every * lesson.steps
+    batches: list[Rows | None] = []
+    for step in steps_foreseen(range(done, steps), "training", _shorter(params, model.device.type)):
+        if not batches:
+            batches = lesson.epoch(rng)
+        share = warmup_cosine(step, round(params.warmup * steps), steps)
         set_learning_rate(optimiser, params.learning_rate * share)
-        losses = _learn(generator, tokens, examples, params, optimiser, rng)
-        course.curve.append({"step": step, **losses})
+        model.train()
+        losses = lesson.losses(batches.pop(), rng)
+        optimiser.zero_grad(set_to_none=True)
+        lesson.weighted(losses).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
+        optimiser.step()
+        course.curve.append({"step": step, **{name: x.item() for name, x in losses.items()}})
         done = step + 1
-        if done % params.check_every and done < params.steps:
+        if done % look and done < steps:
             continue
         model.eval()
-        numbers = validation.measure(generator)
+        # what a generator computes once of its weights is computed anew
+        numbers = validation.measure(replace(generator))
         say(f"after {done} steps " + ", ".join(f"{k} {v:.3f}" for k, v in numbers.items()))
         course.looks.append({"step": done, **numbers})
         best.look(done, validation.score(numbers))
@@ -194,54 +146,92 @@ def train(
     return course
 
 
-def _learn(
-    generator: Generator,
-    tokens: Tensor,
-    examples: Examples,
-    params: RetrieverParams,
-    optimiser: torch.optim.Optimizer,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    """Make one step; return its loss on each task."""
-    model, device = generator.model, generator.model.device
-    half = params.precision == "bfloat16"
-    model.train()
-    if half and device.type == "cpu":  # through torch's fused attention bfloat16 is no faster there
-        model.lm.set_attn_implementation("eager")
-    losses = {}
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
-        if examples.histories is not None:
-            windows = examples.histories.windows(rng, params.recommend_batch, params.history + 1)
-            losses["recommendation"] = recommend_loss(
-                model, generator.trie, tokens, torch.from_numpy(windows).to(device)
-            )
-        if examples.search is not None:
-            vectors, leaves = examples.search.draw(
-                rng, params.search_batch, params.document_share, params.noise
-            )
-            losses["search"] = search_loss(
-                model,
-                generator.trie,
-                tokens,
-                torch.from_numpy(vectors).to(device),
-                torch.from_numpy(generator.latent(vectors)).to(device),
-                torch.from_numpy(leaves).to(device),
-            )
-    weights = {"recommendation": params.recommend_weight, "search": params.search_weight}
-    optimiser.zero_grad(set_to_none=True)
-    torch.stack([weights[task] * loss for task, loss in losses.items()]).sum().backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
-    optimiser.step()
-    model.lm.set_attn_implementation("sdpa")
-    return {f"{task}_loss": loss.item() for task, loss in losses.items()}
+class _Lesson:
+    """What is learnt in one epoch, batch by batch."""
+
+    def __init__(self, generator: Generator, examples: Examples, params: RetrieverParams) -> None:
+        self._generator, self._examples, self._params = generator, examples, params
+        if examples.sequences is None:
+            assert examples.search is not None  # noqa: S101  read_examples has seen to it
+            self.steps = max(1, len(examples.search) // params.search_batch)
+        else:  # windows are cut anew each time, so that their number is settled beforehand
+            self.steps = len(self._batches(np.random.default_rng(params.seed)))
+
+    def epoch(self, rng: np.random.Generator) -> list[Rows | None]:
+        """Return a batch of windows for each step; None where there are no histories."""
+        batches: list[Rows | None] = []
+        while len(batches) < self.steps:
+            batches = [*self._batches(rng), *batches]
+        return batches[-self.steps :]
+
+    def _batches(self, rng: np.random.Generator) -> list[Rows | None]:
+        sequences, params = self._examples.sequences, self._params
+        if sequences is None:
+            return [None] * self.steps
+        return [*sequences.batches(rng, params.history + 1, params.positions)]
+
+    def losses(self, windows: Rows | None, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Return the losses of a step, by ``<task>_<head>_loss``."""
+        generator, params = self._generator, self._params
+        model = generator.model
+        found: dict[str, Tensor] = {}
+        dropped = None
+        if params.item_dropout and params.item_vectors:
+            drawn = rng.random(len(generator.ids.item_ids)) < params.item_dropout
+            dropped = torch.from_numpy(drawn).to(model.device)
+
+        def heads(task: Task, states: Tensor, items: Tensor) -> None:
+            loss = sid_loss(model, generator.trie, generator.leaf_of, states, items)
+            found[f"{task}_sid_loss"] = loss
+            if params.item_weight:
+                loss = item_loss(model, states, items, params.negatives, rng, dropped)
+                found[f"{task}_item_loss"] = loss
+
+        with torch.autocast(
+            model.device.type, torch.bfloat16, enabled=params.precision == "bfloat16"
+        ):
+            if windows is not None:
+                read = torch.from_numpy(windows).to(model.device)
+                after = read[:, 1:]
+                there = after >= 0
+                states = model.history_states(read[:, :-1].clamp(min=0), dropped)
+                heads("recommendation", states[there], after[there])
+            if self._examples.search is not None:
+                vectors, items = self._examples.search.draw(
+                    rng, params.search_batch, params.document_share, params.noise
+                )
+                states = model.query_states(torch.from_numpy(vectors).to(model.device))
+                heads("search", states, torch.from_numpy(items).to(model.device))
+        return found
+
+    def weighted(self, losses: dict[str, Tensor]) -> Tensor:
+        """Add the losses of a step up."""
+        params = self._params
+        tasks = {"recommendation": params.recommend_weight, "search": params.search_weight}
+        heads = {"sid": params.sid_weight, "item": params.item_weight}
+        total = []
+        for name, loss in losses.items():
+            task, head, _ = name.split("_")
+            total.append(tasks[task] * heads[head] * loss)
+        return torch.stack(total).sum()
+
+
+def _optimiser(model: CompactModel, params: RetrieverParams) -> torch.optim.Optimizer:
+    """Make AdamW; biases and norms do not decay."""
+    weights = list(model.parameters())
+    groups = [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": params.weight_decay},
+        {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(0.9, params.adam_beta2))
 
 
 def _shorter(params: RetrieverParams, device: str) -> list[str]:
     """Name what would make a training shorter."""
     knobs = [
-        f"fewer `retriever.steps` (now {params.steps})",
-        f"a smaller `retriever.search_batch` (now {params.search_batch})",
-        f"a smaller `retriever.recommend_batch` (now {params.recommend_batch})",
+        f"fewer `retriever.epochs` (now {params.epochs})",
+        f"fewer `retriever.negatives` (now {params.negatives})",
+        f"a smaller `retriever.hidden` (now {params.hidden})",
     ]
     if params.precision == "bfloat16" and not bfloat16_is_fast(device):
         knobs.insert(0, "`retriever.precision: auto` (bfloat16 is slow on this machine)")

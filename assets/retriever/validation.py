@@ -13,7 +13,7 @@ from assets.bi_encoder.artifact import BiEncoder
 from assets.evaluation import gains_of, recall
 from assets.interactions.artifact import Sessions
 from assets.interactions.catalogue import Catalogue
-from assets.ranking import Ranked, Rows
+from assets.ranking import Histories, Queries, Ranked, Rows, Task
 from assets.retriever.artifact import Generator
 from assets.retriever.params import RetrieverParams
 from assets.stage import CACHE
@@ -30,7 +30,7 @@ class Validation:
         queries: (queries, dim) float32 vectors ...
         query_targets: ... and the rows of the items that answer each.
         histories: Rows of the items of histories ...
-        next_items: ... and the row of the item that came next, alone in an array.
+        next_items: ... and the rows of what came next.
         params: Those of the stage: how many beams are looked at, and how.
     """
 
@@ -62,30 +62,39 @@ class Validation:
         )
 
     def measure(self, generator: Generator) -> dict[str, float]:
-        """Return recall@{10,30} of each task, by the beam alone.
+        """Return recall@{10,30} of each task and head.
 
-        A task that the generator has not learnt, or that nothing is asked of, has no numbers.
+        A search's beam is guided by mean vectors, a recommendation's by nothing: the model is
+        looked at without the lists that it answers with. A task that it has not learnt, or that
+        nothing is asked of, has no numbers.
         """
         numbers: dict[str, float] = {}
-        if "search" in generator.tasks and len(self.queries):
-            beams = generator.search(
-                self.queries,
+        queries = Queries([""] * len(self.queries), self.queries)
+        asked: list[tuple[Task, Queries | Histories, list[Rows]]] = [
+            ("search", queries, self.query_targets),
+            ("recommendation", Histories(self.histories), self.next_items),
+        ]
+        for task, questions, relevant in asked:
+            if task not in generator.tasks or not len(questions):
+                continue
+            states = generator.states(questions)
+            beams = generator.write(
+                questions,
+                states,
                 beams=self.params.check_beams,
-                similarity_weight=self.params.check_similarity_weight,
+                guide_weight=self.params.check_guide_weight,
             )
-            ranked = generator.items(beams, max(CUTS))
-            numbers |= _recalls("search", ranked, self.query_targets)
-        if "recommendation" in generator.tasks and self.histories:
-            beams = generator.recommend(self.histories, beams=self.params.check_beams)
-            ranked = generator.items(beams, max(CUTS))
-            numbers |= _recalls("recommendation", ranked, self.next_items)
+            numbers |= _recalls(task, generator.items(beams, max(CUTS)), relevant)
+            if self.params.item_weight:
+                ranked = generator.rank(questions, states, max(CUTS))
+                numbers |= _recalls(f"{task}_item_head", ranked, relevant)
         return numbers
 
     @staticmethod
     def score(numbers: Mapping[str, float]) -> float:
-        """Return one number to compare moments of training by: the product of the recalls@10.
+        """Return one number to compare moments of training by: the product of all recalls@10.
 
-        A tenth more of either task counts the same, however far apart the two are.
+        A tenth more of any counts the same, however far apart they are.
         """
         return math.prod(value for name, value in numbers.items() if name.endswith("_recall@10"))
 

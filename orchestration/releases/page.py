@@ -36,9 +36,10 @@ PREFIXES, TITLES, SAMPLES = 8, 5, 12
 CUT = 10
 METHODS = {
     "answers": "what is answered",
-    "retriever_reranked": "retriever, re-ranked",
+    "item_head": "item head",
     "bm25": "BM25",
     "item_knn": "item KNN",
+    "ease": "EASE",
 }
 TASKS = {"query": "search", "pair": "recommendation"}
 

@@ -160,21 +160,28 @@ COLUMNS = [
         "search R@10",
         SERVED,
         "highest",
-        words="Recall@10 of search by the beam alone, test split.",
+        words="Recall@10 of search by the generator's guided beam, test split.",
     ),
     Column(
-        "metrics.search.retriever_reranked.recall@10",
-        "re-ranked R@10",
+        "metrics.search.item_head.recall@10",
+        "search, item head R@10",
         SERVED,
         "highest",
-        words="Recall@10 of search, re-ranked.",
+        words="Recall@10 of search by the generator's item head, test split.",
     ),
     Column(
         "metrics.recommendation.retriever.recall@10",
         "recommendation R@10",
         SERVED,
         "highest",
-        words="Recall@10 of recommendation, test split.",
+        words="Recall@10 of recommendation by the generator's guided beam, test split.",
+    ),
+    Column(
+        "metrics.recommendation.item_head.recall@10",
+        "recommendation, item head R@10",
+        SERVED,
+        "highest",
+        words="Recall@10 of recommendation by the generator's item head, test split.",
     ),
 ]
 

@@ -30,7 +30,7 @@ def measured():
         slices=draw.integers(0, 2, QUERIES),
     )
     methods = []
-    skills = {"answers": 0.9, "retriever": 0.4, "retriever_reranked": 0.6, "dense": 0.8}
+    skills = {"answers": 0.9, "retriever": 0.4, "item_head": 0.6, "dense": 0.8}
     for name, skill in skills.items():
         ranked = np.array([draw.permutation(ITEMS)[:10] for _ in range(QUERIES)])
         for row, right in zip(ranked, questions.relevant, strict=True):
@@ -70,10 +70,10 @@ def test_differences_are_paired_and_resample_items(measured):
     pairs = [(row["method"], row["baseline"]) for row in report["differences"]]
     assert pairs == [
         ("answers", "retriever"),
-        ("answers", "retriever_reranked"),
+        ("answers", "item_head"),
         ("answers", "dense"),
         ("retriever", "dense"),
-        ("retriever_reranked", "dense"),
+        ("item_head", "dense"),
     ]
     each = [m.gains.sum(axis=1) for m in methods]
     expected = bootstrap(each[1] - each[3], seed=0, samples=200, groups=questions.items)

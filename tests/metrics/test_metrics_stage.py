@@ -5,8 +5,10 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-SEARCH = ["answers", "retriever", "retriever_reranked", "dense", "bm25", "popularity"]
-RECOMMENDATION = ["answers", "retriever", "item_knn", "popularity"]
+SEARCH = ["answers", "retriever", "item_head", "dense", "bm25", "popularity"]
+RECOMMENDATION = [
+    "answers", "retriever", "item_head", "item_knn", "ease", "graph", "markov", "popularity",
+]  # fmt: skip
 
 
 def test_every_method_answers_both_tasks_on_the_same_questions(project):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.ranking import Ranked
 from assets.retriever.beam_search import beam_search, dead_nodes
-from assets.retriever.model import RetrieverModel
+from assets.retriever.guides import NodeVectors, list_guide
+from assets.retriever.model import CompactModel, Features, Shape
 from assets.retriever.params import RetrieverParams
-from assets.retriever.sequences import recommend_prompts
-from assets.retriever.vocabulary import Vocabulary
 from assets.semantic_ids.buckets import Buckets
 from assets.semantic_ids.trie import Trie
 
 DIM, CODES = 6, 4
-PARAMS = RetrieverParams(hidden=16, heads=2, layers=2, feed_forward=24, query_tokens=2, history=4)
+SHAPE = Shape.of(
+    RetrieverParams(hidden=16, heads=2, layers=1, decoder_layers=2, feed_forward=24, history=4)
+)
+Worth = Callable[[int], float]  # leaf to what a guide adds to it
 
 
 @dataclass
@@ -28,45 +31,35 @@ class World:
 
     buckets: Buckets
     trie: Trie
-    model: RetrieverModel
+    model: CompactModel
 
     @classmethod
-    def make(cls, seed: int, items: int, levels: int, guided: int) -> World:
+    def make(cls, seed: int, items: int, levels: int) -> World:
         rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
-        buckets = Buckets.of(rng.integers(0, CODES, (items, levels)), np.zeros(items, int))
-        books = [rng.normal(size=(CODES, DIM)).astype(np.float32) for _ in range(guided)]
-        vocabulary = Vocabulary.of([CODES] * levels, "search:", "recommend:")
-        model = RetrieverModel.create(PARAMS, vocabulary, books, DIM).eval()
+        codes = rng.integers(0, CODES, (items, levels))
+        text = rng.normal(size=(items, DIM)).astype(np.float32)
+        features = Features(codes, text, np.ones(items, bool), [CODES] * levels)
+        model = CompactModel(SHAPE, features).eval()
         with torch.no_grad():
-            for weights in model.lm.parameters():
-                weights.mul_(8 if weights.dim() > 1 else 1)
+            for weights in model.parameters():
+                weights.mul_(30 if weights.dim() > 1 and weights.std() < 0.03 else 1)
+        buckets = Buckets.of(codes, np.zeros(items, int))
         return cls(buckets, Trie.build(buckets.sids), model)
 
-    @property
-    def tokens(self) -> np.ndarray:
-        return self.model.vocabulary.encode(self.buckets.sids)
-
     @torch.inference_mode()
-    def oracle(
-        self, prompt: torch.Tensor, latent: torch.Tensor | None, weight: float = 0.0
-    ) -> list[float]:
-        """Score of every leaf after one (length, hidden) prompt."""
+    def oracle(self, state: torch.Tensor, worth: Worth = lambda _: 0.0) -> dict[int, float]:
+        """Score of every leaf after one (hidden) state."""
         sids = [tuple(row) for row in self.buckets.sids.tolist()]
-        scores = []
-        for sid, tokens in zip(sids, torch.from_numpy(self.tokens), strict=True):
-            read = torch.cat([prompt, self.model.embed(tokens)])[None]
-            hidden = self.model.lm.model(inputs_embeds=read).last_hidden_state[0]
-            total = 0.0
+        scores = {}
+        for leaf, sid in enumerate(sids):
+            logits = self.model.sid_logits(state[None], torch.tensor([sid]))
+            total = worth(leaf)
             for level, code in enumerate(sid):
-                state = hidden[len(prompt) - 1 + level][None]
-                similarity = self.model.similarity(latent, level)
-                logits = self.model.logits(state, level, similarity)[0]
-                if similarity is not None:
-                    total += weight * float(similarity[0, code])
                 allowed = sorted({s[level] for s in sids if s[:level] == sid[:level]})
-                total += float(logits[allowed].log_softmax(0)[allowed.index(code)])
-            scores.append(total)
+                likely = logits[level][0, allowed].log_softmax(0)
+                total += float(likely[allowed.index(code)])
+            scores[leaf] = total
         return scores
 
 
@@ -82,54 +75,62 @@ def _is_ranking_of(leaves, scores, expected: dict[int, float]) -> None:
     assert (scores[: len(found)].diff() <= 0).all()
 
 
+def _dead(world: World, histories: list[np.ndarray]) -> torch.Tensor:
+    row = np.repeat(np.arange(len(histories)), [len(h) for h in histories])
+    return dead_nodes(
+        world.trie,
+        torch.from_numpy(world.buckets.sizes),
+        torch.from_numpy(world.buckets.leaf_of),
+        torch.from_numpy(row),
+        torch.from_numpy(np.concatenate(histories)),
+    )
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     items=st.integers(1, 25),
     levels=st.integers(1, 3),
-    guided=st.integers(0, 3),
-    weight=st.sampled_from([0.0, 2.0]),
+    listed=st.integers(0, 25),
 )
-def test_wide_beams_find_every_sid_with_the_score_of_the_oracle(
-    seed, items, levels, guided, weight
-):
-    world = World.make(seed, items, levels, min(guided, levels))
-    vectors = torch.randn(3, DIM)
-    prompt = world.model.search_prompt(vectors).detach()
-    leaves, scores, tokens = beam_search(
-        world.model, world.trie, prompt, 40, latent=vectors, similarity_weight=weight
-    )
+def test_wide_beams_find_every_sid_with_the_score_of_the_oracle(seed, items, levels, listed):
+    """Guided by a list, a leaf adds what its best item is worth, or as much as the last listed."""
+    world = World.make(seed, items, levels)
+    states, rng = torch.randn(3, SHAPE.hidden), np.random.default_rng(seed)
+    rows = np.array([rng.permutation(items)[:listed] for _ in range(3)])
+    worth = -np.sort(-rng.normal(size=rows.shape).astype(np.float32), axis=1)
+    rows, worth = (np.pad(x, ((0, 0), (0, 2)), constant_values=y) for x, y in
+                   ((rows, -1), (worth, -np.inf)))  # fmt: skip
+    leaf_of = torch.from_numpy(world.buckets.leaf_of)
+    guide = list_guide(world.trie, leaf_of, Ranked(rows, worth), 2.0)
+    leaves, scores, codes = beam_search(world.model, world.trie, states, 40, guide=guide)
     assert leaves.shape == scores.shape == (3, 40)
     for row in range(3):
-        expected = dict(enumerate(world.oracle(prompt[row], vectors[row : row + 1], weight)))
-        _is_ranking_of(leaves[row], scores[row], expected)
+        found = dict(zip(rows[row].tolist(), worth[row].tolist(), strict=True))
+        found.pop(-1)
+
+        def added(leaf: int, found: dict[int, float] = found) -> float:
+            least = min(found.values(), default=0.0)
+            items_there = np.flatnonzero(world.buckets.leaf_of == leaf).tolist()
+            return 2.0 * max(found.get(item, least) for item in items_there)
+
+        _is_ranking_of(leaves[row], scores[row], world.oracle(states[row], added))
     there = leaves >= 0
-    assert (tokens[there].numpy() == world.tokens[leaves[there].numpy()]).all()
-    assert (tokens[~there] == -1).all()
+    assert (codes[there].numpy() == world.buckets.sids[leaves[there].numpy()]).all()
+    assert (codes[~there] == -1).all()
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000), items=st.integers(1, 25), data=st.data())
 def test_what_is_in_the_history_is_never_found_and_the_rest_is(seed, items, data):
-    world = World.make(seed, items, 3, 2)
+    world = World.make(seed, items, 3)
     some = st.lists(st.integers(0, items - 1), max_size=8)
     histories = [np.array(data.draw(some), dtype=np.int64) for _ in range(3)]
-    leaf_of = world.buckets.leaf_of
-    tokens, mask = recommend_prompts([leaf_of[h] for h in histories], world.tokens, PARAMS.history)
-    prompt = world.model.embed(torch.from_numpy(tokens)).detach()
-    row = np.repeat(np.arange(3), [len(h) for h in histories])
-    dead = dead_nodes(
-        world.trie,
-        torch.from_numpy(world.buckets.sizes),
-        torch.from_numpy(leaf_of),
-        torch.from_numpy(row),
-        torch.from_numpy(np.concatenate(histories)),
-    )
-    leaves, scores, _ = beam_search(
-        world.model, world.trie, prompt, 40, prompt_mask=torch.from_numpy(mask), dead=dead
-    )
+    states, leaf_of = torch.randn(3, SHAPE.hidden), world.buckets.leaf_of
+    dead = _dead(world, histories)
+    leaves, scores, _ = beam_search(world.model, world.trie, states, 40, dead=dead)
     for number, history in enumerate(histories):
-        alone = world.oracle(prompt[number][mask[number]], None)
+        alone = world.oracle(states[number])
         left = {int(leaf_of[item]) for item in range(items) if item not in history}
         _is_ranking_of(leaves[number], scores[number], {leaf: alone[leaf] for leaf in left})
 
@@ -137,70 +138,70 @@ def test_what_is_in_the_history_is_never_found_and_the_rest_is(seed, items, data
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000), items=st.integers(1, 40), beams=st.integers(1, 12))
 def test_narrow_beams_find_as_many_distinct_sids_as_there_can_be(seed, items, beams):
-    world = World.make(seed, items, 3, 2)
-    vectors = torch.randn(2, DIM)
-    prompt = world.model.search_prompt(vectors).detach()
-    leaves, scores, _ = beam_search(world.model, world.trie, prompt, beams, latent=vectors)
+    world = World.make(seed, items, 3)
+    states = torch.randn(2, SHAPE.hidden)
+    leaves, scores, _ = beam_search(world.model, world.trie, states, beams)
     for row in range(2):
         found = leaves[row][leaves[row] >= 0].tolist()
         assert len(found) == len(set(found)) == min(beams, len(world.buckets.sids))
-        truth = world.oracle(prompt[row], vectors[row : row + 1])
-        torch.testing.assert_close(
-            scores[row][: len(found)],
-            torch.tensor([truth[leaf] for leaf in found]),
-            atol=2e-4,
-            rtol=1e-4,
-        )
+        truth = world.oracle(states[row])
+        expected = torch.tensor([truth[leaf] for leaf in found])
+        torch.testing.assert_close(scores[row][: len(found)], expected, atol=2e-4, rtol=1e-4)
 
 
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 10_000), data=st.data())
 def test_exclusions_cost_no_beams(seed, data):
-    world = World.make(seed, 30, 3, 0)
+    world = World.make(seed, 30, 3)
     gone = sorted(data.draw(st.sets(st.integers(0, 29), max_size=25)))
-    gone = np.array(gone, dtype=np.int64)
-    dead = dead_nodes(
-        world.trie,
-        torch.from_numpy(world.buckets.sizes),
-        torch.from_numpy(world.buckets.leaf_of),
-        torch.zeros(len(gone), dtype=torch.int64),
-        torch.from_numpy(gone),
-    )
+    dead = _dead(world, [np.array(gone, dtype=np.int64)])
     left = set(world.buckets.leaf_of[np.setdiff1d(np.arange(30), gone)].tolist())
-    prompt = world.model.embed(torch.tensor([[2]])).detach()
-    leaves, _, _ = beam_search(world.model, world.trie, prompt, 5, dead=dead)
+    states = torch.randn(1, SHAPE.hidden)
+    leaves, _, _ = beam_search(world.model, world.trie, states, 5, dead=dead)
     found = leaves[leaves >= 0].tolist()
     assert len(found) == min(5, len(left))
     assert set(found) <= left
 
 
 def test_a_batch_gives_what_each_row_gives_alone():
-    world = World.make(3, 40, 3, 2)
-    vectors = torch.randn(7, DIM)
-    prompt = world.model.search_prompt(vectors).detach()
-    together = beam_search(world.model, world.trie, prompt, 6, latent=vectors)
+    world = World.make(3, 40, 3)
+    states = torch.randn(7, SHAPE.hidden)
+    together = beam_search(world.model, world.trie, states, 6)
     for row in range(7):
         one = slice(row, row + 1)
-        alone = beam_search(world.model, world.trie, prompt[one], 6, latent=vectors[one])
+        alone = beam_search(world.model, world.trie, states[one], 6)
         assert (alone[0] == together[0][one]).all()
         torch.testing.assert_close(alone[1], together[1][one])
 
 
-@pytest.mark.parametrize("length", [1, 2, 9])
-def test_padding_a_prompt_on_the_left_changes_nothing(length):
-    world = World.make(5, 40, 3, 0)
-    histories = [np.arange(length) % len(world.buckets.sids), np.arange(12) % 5]
-    tokens, mask = recommend_prompts(histories, world.tokens, 12)
-    short, _ = recommend_prompts(histories[:1], world.tokens, 12)
-    padded = beam_search(
-        world.model,
-        world.trie,
-        world.model.embed(torch.from_numpy(tokens)).detach(),
-        10,
-        prompt_mask=torch.from_numpy(mask),
-    )
-    plain = beam_search(
-        world.model, world.trie, world.model.embed(torch.from_numpy(short)).detach(), 10
-    )
-    torch.testing.assert_close(padded[1][:1], plain[1], atol=2e-4, rtol=1e-4)
-    assert (padded[0][:1] == plain[0]).all()
+def test_a_beam_of_one_follows_a_list_to_its_best_item():
+    """However narrow the beam: each node on the way is worth what the best item under it is."""
+    world = World.make(8, 40, 3)
+    states, leaf_of = torch.randn(40, SHAPE.hidden), world.buckets.leaf_of
+    best = np.arange(40)[:, None]
+    worst = (best + 1) % 40
+    ranked = Ranked(np.hstack([best, worst]), np.tile(np.float32([1, 0]), (40, 1)))
+    guide = list_guide(world.trie, torch.from_numpy(leaf_of), ranked, 1000.0)
+    leaves, _, _ = beam_search(world.model, world.trie, states, 1, guide=guide)
+    assert leaves[:, 0].tolist() == leaf_of.tolist()
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10_000), items=st.integers(1, 40), asked=st.integers(1, 30))
+def test_a_node_is_worth_its_mean_similarity_and_more_the_more_its_items_differ(seed, items, asked):
+    """Whether a few nodes are asked for or many: what a loop over the items gives."""
+    world, rng = World.make(seed, items, 3), np.random.default_rng(seed)
+    text = rng.normal(size=(items, DIM)).astype(np.float32)
+    queries = rng.normal(size=(2, DIM)).astype(np.float32)
+    guide = NodeVectors(world.trie, world.buckets, text).guide(torch.from_numpy(queries), 3.0)
+    for depth in range(1, 4):
+        first, end = world.trie.depth_starts[depth : depth + 2]
+        nodes = torch.from_numpy(rng.integers(first, end, (2, asked)))
+        found = guide(depth, nodes).numpy()
+        for row, node in np.ndindex(found.shape):
+            under = (world.trie.paths[:, depth] == nodes[row, node]).numpy()
+            vectors = text[under[world.buckets.leaf_of]]
+            deviation = np.sqrt(((vectors - vectors.mean(0)) ** 2).sum(1).mean() / DIM)
+            above = 2.5 * deviation * np.sqrt(2 * np.log(len(vectors)))
+            expected = 3.0 * (vectors.mean(0) @ queries[row] + above)
+            np.testing.assert_allclose(found[row, node], expected, rtol=1e-3, atol=1e-3)

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM
 
 from assets.bi_encoder.artifact import BiEncoder
-from assets.codebooks.artifact import Codebooks
+from assets.embeddings.artifact import Embeddings
 from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
 from assets.quality_gate.artifact import Outcome, Verdict
+from assets.ranking import Histories, Queries, Ranked
 from assets.retriever.__main__ import main
-from assets.retriever.artifact import Generator
+from assets.retriever.artifact import Beams, Generator
 from assets.retriever.params import RetrieverParams
-from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
 from assets.stage import UserError, run_stage
 
@@ -40,11 +40,13 @@ def data(project) -> Path:
 
 def _load(data: Path) -> Generator:
     ids = SemanticIds.load(data / "semantic_ids")
-    catalogue = Catalogue.of(Interactions.load(data / "interactions"))
-    buckets = Buckets.of(ids.codes, catalogue.popularity)
-    return Generator.load(
-        data / "retriever", ids, buckets, Codebooks.load(data / "codebooks"), "cpu"
-    )
+    text = Embeddings.load(data / "embeddings").text
+    popularity = Catalogue.of(Interactions.load(data / "interactions")).popularity
+    return Generator.load(data / "retriever", ids, text, popularity, "cpu")
+
+
+def _write(generator: Generator, asked: Queries | Histories, beams: int) -> Beams:
+    return generator.write(asked, generator.states(asked), beams=beams, guide_weight=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +55,9 @@ def generator(data) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def queries(data) -> np.ndarray:
-    """Vectors of three queries."""
-    encoder = BiEncoder.load(data / "bi_encoder")
-    return encoder.encode(["old western", "animated children film", "space robots"])
+def queries(data) -> Queries:
+    texts = ["old western", "animated children film", "space robots"]
+    return Queries(texts, BiEncoder.load(data / "bi_encoder").encode(texts))
 
 
 @pytest.fixture
@@ -81,12 +82,12 @@ def _tensors(folder: Path) -> dict[str, bytes]:
 def _shorten(folder: Path) -> None:
     """Train so shortly that two runs cost little."""
     params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["retriever"] |= {"steps": 6, "check_every": 6}
+    params["retriever"] |= {"epochs": 2, "check_every": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
 def test_more_items_than_beams_come_out_only_where_sids_are_shared(generator, queries):
-    found = generator.items(generator.search(queries, beams=25, similarity_weight=20.0))
+    found = generator.items(_write(generator, queries, 25))
     assert found.rows.shape == (3, 25)
     assert all(len(set(row)) == 25 for row in found.rows.tolist())
     assert (np.diff(found.scores, axis=1) <= 0).all()
@@ -95,9 +96,45 @@ def test_more_items_than_beams_come_out_only_where_sids_are_shared(generator, qu
 def test_a_recommendation_never_holds_what_is_in_the_history(generator):
     everything = np.arange(len(generator.ids.item_ids))
     history = everything[::2]
-    found = generator.items(generator.recommend([history, history[:0]], beams=len(everything)))
-    assert sorted(found.rows[0][found.rows[0] >= 0]) == everything[1::2].tolist()
-    assert sorted(found.rows[1]) == everything.tolist()
+    asked = Histories([history, history[:0]])
+    written = generator.items(_write(generator, asked, len(everything)))
+    ranked = generator.rank(asked, generator.states(asked), len(everything))
+    for found in (written, ranked):
+        assert sorted(found.rows[0][found.rows[0] >= 0]) == everything[1::2].tolist()
+        assert sorted(found.rows[1]) == everything.tolist()
+
+
+def test_the_item_head_ranks_by_the_product_of_state_and_what_stands_for_an_item(
+    generator, queries
+):
+    states = generator.states(queries)
+    with torch.inference_mode():
+        scores = (states @ generator.model.item_vectors().T).numpy()
+    ranked = generator.rank(queries, states, 10)
+    expected = -np.sort(-scores, axis=1)[:, :10]
+    np.testing.assert_allclose(ranked.scores, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        np.take_along_axis(scores, ranked.rows, axis=1), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_beam_that_is_guided_by_a_list_finds_what_the_list_holds(generator, queries):
+    wanted = np.arange(30).reshape(3, 10)
+    guide = Ranked(wanted, np.tile(np.linspace(2, 1, 10, dtype=np.float32), (3, 1)))
+    beams = generator.write(
+        queries, generator.states(queries), beams=10, guide=guide, guide_weight=1000.0
+    )
+    # what the list ends with is worth as much as what it does not hold
+    assert np.array_equal(generator.items(beams, 9).rows, wanted[:, :9])
+
+
+def test_only_the_last_items_of_a_history_are_read(generator):
+    longest = generator.model.shape.history
+    history = np.arange(longest + 5)
+    asked = Histories([history, history[-longest:], history[-longest:-1]])
+    states = generator.states(asked).numpy()
+    np.testing.assert_allclose(states[0], states[1], atol=1e-5)
+    assert np.abs(states[1] - states[2]).max() > 1e-3
 
 
 def test_a_shared_sid_shows_its_other_items(generator):
@@ -110,23 +147,23 @@ def test_a_shared_sid_shows_its_other_items(generator):
         ids=replace(generator.ids, codes=codes),
         buckets=Buckets.of(codes, np.zeros(len(codes), int)),
     )
-    found = changed.items(changed.recommend([shared[1:2]], beams=len(codes))).rows[0]
+    found = changed.items(_write(changed, Histories([shared[1:2]]), len(codes))).rows[0]
     assert sorted(found[found >= 0]) == sorted(set(range(len(codes))) - {int(shared[1])})
 
 
 def test_batches_and_single_questions_agree(generator, queries):
-    beams = generator.search(queries, beams=20, similarity_weight=20.0)
+    beams = _write(generator, queries, 20)
     for row in range(len(queries)):
-        alone = generator.search(queries[row : row + 1], beams=20, similarity_weight=20.0)
+        alone = _write(generator, queries[row : row + 1], 20)
         assert alone.scores == pytest.approx(beams.scores[row : row + 1], abs=1e-4)
 
 
 def test_what_comes_out_is_written_as_text_of_released_ids(data, generator, queries):
-    """The tokens that the model wrote, spelt out, stand in the table as it lies on disk."""
+    """The codes that the model wrote, spelt out, stand in the table as it lies on disk."""
     table = SemanticIds.table(data / "semantic_ids")
     items_of = table.groupby("sid")["item_id"].agg(set)
-    beams = generator.search(queries, beams=20, similarity_weight=0.0)
-    for texts, leaves in zip(generator.texts(beams), beams.leaves, strict=True):
+    beams = _write(generator, queries, 20)
+    for texts, leaves in zip(beams.texts(), beams.leaves, strict=True):
         assert len(texts) == 20
         for text, leaf in zip(texts, leaves, strict=True):
             start, end = generator.buckets.starts[leaf : leaf + 2]
@@ -134,25 +171,14 @@ def test_what_comes_out_is_written_as_text_of_released_ids(data, generator, quer
             assert set(shown) == items_of[text]
 
 
-def test_the_language_model_loads_as_transformers_saved_it(data, generator):
-    lm = AutoModelForCausalLM.from_pretrained(data / "retriever" / "model")
-    ours = generator.model.lm.state_dict()
-    assert all(torch.equal(weights, ours[name]) for name, weights in lm.state_dict().items())
-    words = read_json(data / "retriever" / "vocabulary.json")["tokens"]
-    assert lm.config.vocab_size == len(words)
-    assert words[:3] == ["<pad>", "search:", "recommend:"]
-    rows = generator.tokens
-    written = ["".join(words[token] for token in row) for row in rows]
-    assert written == [sid_text(codes) for codes in generator.buckets.sids]
-
-
 def test_the_report_says_how_validation_went(data):
     report = read_json(data / "retriever" / "report.json")
     for task in ("search", "recommendation"):
         assert 0 <= report[f"{task}_recall@10"] <= report[f"{task}_recall@30"] <= 1
     curve = pd.read_csv(data / "retriever" / "training.csv")
-    assert curve["search_loss"].tail(5).mean() < curve["search_loss"].head(5).mean()
-    assert curve["recommendation_loss"].tail(5).mean() < curve["recommendation_loss"].head(5).mean()
+    for loss in ("search_sid", "search_item", "recommendation_sid", "recommendation_item"):
+        values = curve[f"{loss}_loss"]
+        assert values.tail(5).mean() < values.head(5).mean()
     assert (data / "retriever" / "training.png").stat().st_size > 1000
 
 
@@ -188,9 +214,9 @@ def test_ids_other_than_those_trained_on_are_refused(copied, data):
 def test_a_retriever_of_another_version_is_refused_with_what_to_do(copied, data):
     folder = shutil.copytree(data / "retriever", copied / "data" / "retriever")
     manifest = read_json(folder / "manifest.json")
-    del manifest["history"]
+    del manifest["shape"]
     write_json(folder / "manifest.json", manifest)
-    with pytest.raises(UserError, match=r"another version of Sidmill .* lacks `history`"):
+    with pytest.raises(UserError, match=r"another version of Sidmill .* lacks `shape`"):
         _load(copied / "data")
 
 
@@ -230,14 +256,16 @@ def test_one_task_is_learnt_where_there_is_data_for_one(copied, capsys, gone):
     pd.read_parquet(file).iloc[:0].to_parquet(file, index=False)
     _run()
     said = capsys.readouterr().out
-    generator, asked = _load(copied / "data"), np.eye(1, 384, dtype=np.float32)
+    generator = _load(copied / "data")
+    query = Queries(["x"], np.eye(1, 384, dtype=np.float32))
+    history = Histories([np.empty(0, np.int64)])
     if gone == "interactions":
         assert "does not learn recommendation: there were no train interactions" in said
-        assert generator.search(asked, beams=3, similarity_weight=0.0).leaves.shape == (1, 3)
+        assert _write(generator, query, 3).leaves.shape == (1, 3)
         with pytest.raises(UserError, match="knows no recommendation"):
-            generator.recommend([np.empty(0, int)], beams=3)
+            generator.states(history)
     else:
         assert "does not learn search" in said
-        assert generator.recommend([np.empty(0, np.int64)], beams=3).leaves.shape == (1, 3)
+        assert _write(generator, history, 3).leaves.shape == (1, 3)
         with pytest.raises(UserError, match="knows no search"):
-            generator.search(asked, beams=3, similarity_weight=0.0)
+            generator.states(query)

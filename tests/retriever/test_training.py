@@ -10,34 +10,30 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from assets.bi_encoder.artifact import BiEncoder
-from assets.codebooks.artifact import Codebooks
 from assets.embeddings.artifact import Embeddings
 from assets.files import read_json
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
 from assets.machine import precision_for
+from assets.retriever.artifact import Generator
 from assets.retriever.examples import read_examples
-from assets.retriever.model import RetrieverModel
+from assets.retriever.model import WEIGHTS, CompactModel, Features, Shape
 from assets.retriever.params import RetrieverParams
 from assets.retriever.training import train, untrained
 from assets.retriever.validation import Validation
-from assets.retriever.vocabulary import Vocabulary
 from assets.semantic_ids.artifact import SemanticIds
-from assets.semantic_ids.buckets import Buckets
 from assets.stage import UserError
 from assets.synthetic_queries.artifact import SyntheticQueries
 from assets.training.checkpoints import Checkpoint
 
 SMALL = {
     "hidden": 32,
-    "layers": 2,
     "feed_forward": 64,
-    "steps": 8,
-    "warmup_steps": 2,
-    "check_every": 2,
+    "epochs": 4,
+    "positions": 2000,
+    "check_every": 1,
     "check_queries": 20,
     "check_beams": 10,
-    "recommend_batch": 8,
     "search_batch": 16,
     "precision": "float32",
 }
@@ -53,14 +49,15 @@ def lesson(project, monkeypatch):
     queries = SyntheticQueries.load(data / "synthetic_queries")
     encoder = BiEncoder.load(data / "bi_encoder")
     ids, catalogue = SemanticIds.load(data / "semantic_ids"), Catalogue.of(interactions)
-    buckets = Buckets.of(ids.codes, catalogue.popularity)
-    codebooks, embeddings = Codebooks.load(data / "codebooks"), Embeddings.load(data / "embeddings")
-    examples = read_examples(buckets.leaf_of, interactions, queries, encoder, embeddings)
+    embeddings = Embeddings.load(data / "embeddings")
+    examples = read_examples(catalogue, interactions, queries, encoder, embeddings)
 
     def run(folder, say, **changes):
         params = RetrieverParams(**(SMALL | changes))
         torch.manual_seed(0)
-        generator = untrained(params, ids, buckets, codebooks, encoder.dim, examples.tasks, "cpu")
+        generator = untrained(
+            params, ids, embeddings.text, catalogue.popularity, examples.tasks, "cpu"
+        )
         validation = Validation.sample(
             queries.tasks("validation"),
             interactions.sessions("validation"),
@@ -105,11 +102,12 @@ def test_the_weights_are_those_of_the_best_look(lesson, tmp_path):
     course, weights = lesson(tmp_path / "long", silent, learning_rate=0.3)
     best = max(course.looks, key=lambda row: (Validation.score(row), row["step"]))
     assert course.kept == best["step"]
-    assert [row["step"] for row in course.looks] == [2, 4, 6, 8]
+    steps = [row["step"] for row in course.looks]
+    assert steps == [len(course.curve) // 4 * look for look in (1, 2, 3, 4)]
     state = Checkpoint(tmp_path / "long").load()
     assert state is not None
     same = all(torch.equal(state["model"][name], tensor) for name, tensor in weights.items())
-    assert same == (course.kept == 8)
+    assert same == (course.kept == steps[-1])
     assert all(torch.equal(state["best"]["weights"][name], weights[name]) for name in weights)
 
 
@@ -119,7 +117,7 @@ def test_bfloat16_learns_as_float32_does(lesson, tmp_path):
         course, weights = lesson(tmp_path / precision, silent, precision=precision)
         assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
         curves[precision] = np.array(
-            [[row["search_loss"], row["recommendation_loss"]] for row in course.curve]
+            [[row[name] for name in row if name != "step"] for row in course.curve]
         )
     assert not np.array_equal(*curves.values())
     np.testing.assert_allclose(*curves.values(), rtol=0.05)
@@ -131,28 +129,51 @@ def test_the_manifest_says_what_auto_came_to(project):
     assert manifest["trained_as"]["device"] == "cpu"
 
 
+def test_without_the_item_head_only_sids_are_learnt(lesson, tmp_path):
+    course, _ = lesson(tmp_path / "shaped", silent, item_weight=0.0)
+    assert set(course.curve[0]) == {"step", "search_sid_loss", "recommendation_sid_loss"}
+    assert not any("item_head" in name for look in course.looks for name in look)
+
+
+def test_an_item_nobody_touched_is_read_through_codes_and_text_alone():
+    """Whatever its row of own vectors holds; so is one whose vector a step leaves out."""
+    known, dropped = np.array([True, False, True, True]), torch.tensor([False, False, True, False])
+    text = np.eye(4, dtype=np.float32)
+    features = Features(np.array([[0, 1], [1, 0], [1, 1], [0, 0]]), text, known, [2, 2])
+    model = CompactModel(Shape.of(RetrieverParams(hidden=8, heads=2)), features).eval()
+    with torch.inference_mode():
+        before = model.item_vectors(), model.item_vectors(torch.tensor([3, 2]), dropped)
+        model.own.weight += 1
+        after = model.item_vectors(), model.item_vectors(torch.tensor([3, 2]), dropped)
+    assert (after[0] != before[0]).any(dim=1).tolist() == known.tolist()
+    assert (after[1] != before[1]).any(dim=1).tolist() == [True, False]
+
+
 @pytest.mark.parametrize(
-    ("file", "change", "message"),
+    ("change", "message"),
     [
-        ("heads.safetensors", {"guide": None}, "lacks a tensor, `guide`"),
-        ("heads.safetensors", {"guide": torch.zeros(7)}, "holds a misshapen tensor, `guide`"),
-        ("heads.safetensors", {"other": torch.zeros(1)}, "holds an unknown tensor, `other`"),
-        ("model/model.safetensors", {"lm_head.weight": None}, "lacks a tensor, `lm_head.weight`"),
-        (
-            "model/model.safetensors",
-            {"lm_head.weight": torch.zeros(2, 2)},
-            "holds a misshapen tensor, `lm_head.weight`",
-        ),
+        ({"own.weight": None}, "lacks a tensor, `own.weight`"),
+        ({"own.weight": torch.zeros(7, 2)}, "holds a misshapen tensor, `own.weight`"),
+        ({"heads.0.bias": torch.zeros(3)}, "holds a misshapen tensor, `heads.0.bias`"),
+        ({"other": torch.zeros(1)}, "holds an unknown tensor, `other`"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(project, tmp_path, file, change, message):
+def test_weights_that_do_not_fit_are_refused(project, tmp_path, change, message):
     folder = shutil.copytree(project.make("retriever"), tmp_path / "retriever")
-    vocabulary = Vocabulary.load(folder / "vocabulary.json")
-    books = Codebooks.load(project.make("codebooks")).quantizer.codebooks
-    RetrieverModel.load(folder, vocabulary, books)
-    tensors = load_file(folder / file) | change
-    kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    (folder / file).unlink()
-    save_file(kept, folder / file, metadata={"format": "pt"})
+    _load(project, folder)
+    tensors = load_file(folder / WEIGHTS) | change
+    (folder / WEIGHTS).unlink()
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None},
+              folder / WEIGHTS)  # fmt: skip
     with pytest.raises(UserError, match=message):
-        RetrieverModel.load(folder, vocabulary, books)
+        _load(project, folder)
+    (folder / WEIGHTS).write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"model.safetensors cannot be read .* go back to a whole"):
+        _load(project, folder)
+
+
+def _load(project, folder) -> Generator:
+    data = project.folder / "data"
+    ids, text = SemanticIds.load(data / "semantic_ids"), Embeddings.load(data / "embeddings").text
+    popularity = Catalogue.of(Interactions.load(data / "interactions")).popularity
+    return Generator.load(folder, ids, text, popularity, "cpu")
