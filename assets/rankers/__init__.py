@@ -1,5 +1,6 @@
-"""What ranks items without generating: dense, BM25, item KNN, popularity; fitted once and saved.
+"""What ranks items without generating: dense, BM25, item KNN, EASE, transitions, popularity.
 
-In: items, the train split of interactions, vectors. Out: fitted rankers, each of which returns
-``Ranked(rows, scores)`` for queries or for histories.
+In: items, the train split of interactions, vectors; validation sessions and queries, by which
+settings are chosen. Out: fitted rankers, each of which returns ``Ranked(rows, scores)`` for queries
+or for histories.
 """

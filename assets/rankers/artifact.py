@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from assets.files import read_json, write_json
 from assets.interactions.catalogue import Catalogue
 from assets.rankers.bm25 import BM25
 from assets.rankers.dense import Dense
-from assets.rankers.item_knn import ItemKNN
+from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.popularity import Popularity
 from assets.ranking import Histories, Queries, Ranker
 
@@ -23,13 +24,15 @@ class Rankers:
         dense: Nearest vectors.
         bm25: Shared words.
         popularity: Most interactions.
-        item_knn: What goes along with a history; None without interactions.
+        item_to_item: By name, what speaks for what.
+        left_out: By name, why it is not among those.
     """
 
     dense: Dense
     bm25: BM25
     popularity: Popularity
-    item_knn: ItemKNN | None
+    item_to_item: Mapping[str, ItemToItem]
+    left_out: Mapping[str, str]
 
     @property
     def search(self) -> dict[str, Ranker[Queries]]:
@@ -38,26 +41,30 @@ class Rankers:
 
     @property
     def recommendation(self) -> dict[str, Ranker[Histories]]:
-        """Who ranks for histories."""
-        if self.item_knn is None:
-            return {"popularity": self.popularity}
-        return {"item_knn": self.item_knn, "popularity": self.popularity}
+        """Who ranks for histories; nobody without interactions."""
+        if not self.popularity.counts.any():
+            return {}
+        return {**self.item_to_item, "popularity": self.popularity}
 
     def save(self, folder: Path) -> None:
         """Write what each ranker learnt; vectors and counts stay where they are."""
         self.bm25.save(folder)
-        if self.item_knn:
-            self.item_knn.save(folder)
-        write_json(folder / "manifest.json", {"item_knn": self.item_knn is not None})
+        for name, ranker in self.item_to_item.items():
+            ranker.save(folder, name)
+        manifest = {"item_to_item": list(self.item_to_item), "left_out": dict(self.left_out)}
+        write_json(folder / "manifest.json", manifest)
 
     @classmethod
     def load(cls, folder: Path, catalogue: Catalogue, embeddings: Embeddings) -> Rankers:
         """Read what :meth:`save` wrote, for the items it was fitted on."""
-        ties = catalogue.by_popularity
-        manifest = read_json(Path(folder) / "manifest.json")
+        folder, ties = Path(folder), catalogue.by_popularity
+        manifest = read_json(folder / "manifest.json")
         return cls(
             dense=Dense(embeddings.text, ties),
-            bm25=BM25.load(Path(folder), ties),
+            bm25=BM25.load(folder, ties),
             popularity=Popularity(catalogue.popularity, ties),
-            item_knn=ItemKNN.load(Path(folder), ties) if manifest["item_knn"] else None,
+            item_to_item={
+                name: ItemToItem.load(folder, name, ties) for name in manifest["item_to_item"]
+            },
+            left_out=manifest["left_out"],
         )

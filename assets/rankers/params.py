@@ -1,31 +1,140 @@
-"""The knobs of the stage ``rankers``."""
+"""The knobs of the stage ``rankers``.
+
+A list holds values that validation chooses from; the first is where the search starts, and what
+stands where validation asks nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from assets.stage import Params
 
+Decay = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+HISTORY = "How many of a user's last interactions count."
+DECAY = "Weight of an interaction per step into the past."
+NEIGHBOURS = (
+    "Strongest weights kept per item{otherwise}. What a release holds grows with it, 4 bytes for "
+    "each."
+)
+
+
+class BM25Params(BaseModel):
+    """BM25 over the documents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k1: list[Share] = Field(
+        [0.9, 0.5, 1.5], min_length=1, description="Saturation of a word's frequency."
+    )
+    b: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        [0.4, 0.2, 0.75], min_length=1, description="Weight of a document's length."
+    )
+    stopwords: Literal["none", "english"] = Field(
+        "none", description="Words left out of documents and queries."
+    )
+
+
+class ItemKNNParams(BaseModel):
+    """Item KNN: cosine similarity of who had what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: list[Count] = Field([20, 5, 10, 50], min_length=1, description=HISTORY)
+    decay: list[Decay] = Field([0.8, 0.6, 0.9, 1.0], min_length=1, description=DECAY)
+    neighbours: int | None = Field(
+        2000, ge=1, description=NEIGHBOURS.format(otherwise="; null: all")
+    )
+
+
+class EASEParams(BaseModel):
+    """EASE: each item predicted from all others by ridge regression."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: list[Count] = Field([20, 5, 10, 50], min_length=1, description=HISTORY)
+    decay: list[Decay] = Field([0.8, 0.6, 0.9, 1.0], min_length=1, description=DECAY)
+    l2: list[Annotated[float, Field(gt=0)]] = Field(
+        [100.0, 300.0],
+        min_length=1,
+        description="Regularisation, in interactions of an item; each value costs one inversion.",
+    )
+    neighbours: int = Field(500, ge=1, description=NEIGHBOURS.format(otherwise=", by size"))
+    most_items: int = Field(
+        20_000,
+        ge=1,
+        description="Largest matrix that is inverted, in rows: the fewer of items and users. With "
+        "n rows it takes 4 n^2 bytes (1.6 GB for 20,000) and a time that grows with n^3: about "
+        "half a minute for 12,000 on a core with AVX2, two and a half minutes for 20,000. Beyond "
+        "it EASE is left out, with a line that says so.",
+    )
+
+
+class MarkovParams(BaseModel):
+    """Markov: what came right after the last item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: list[Count] = Field([1], min_length=1, description=HISTORY)
+    decay: list[Decay] = Field([1.0], min_length=1, description=DECAY)
+    neighbours: int | None = Field(
+        500, ge=1, description=NEIGHBOURS.format(otherwise="; null: all")
+    )
+
+
+class GraphParams(BaseModel):
+    """Transition graph: what came after, in either direction, in one hop and in two."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: list[Count] = Field([5, 1, 3, 10], min_length=1, description=HISTORY)
+    decay: list[Decay] = Field([0.6, 0.4, 0.8, 0.9], min_length=1, description=DECAY)
+    reach: list[Count] = Field(
+        [1, 3],
+        min_length=1,
+        description="Most places between the two items of a transition, which counts 1 / places.",
+    )
+    backward: list[Share] = Field(
+        [0.5, 0.0, 0.2], min_length=1, description="Weight of a transition taken backward."
+    )
+    two_hop: list[Share] = Field(
+        [0.3, 0.0, 1.0], min_length=1, description="Weight of two hops beside one."
+    )
+    neighbours: int | None = Field(
+        500, ge=1, description=NEIGHBOURS.format(otherwise="; null: all")
+    )
+
 
 class RankersParams(Params):
-    """Section ``rankers`` of params.yaml: how the rankers are fitted."""
+    """Section ``rankers`` of params.yaml: how the rankers are fitted, and what validation tries."""
 
-    bm25_k1: float = Field(0.9, ge=0, description="BM25: saturation of a word's frequency.")
-    bm25_b: float = Field(0.4, ge=0, le=1, description="BM25: weight of a document's length.")
-    bm25_stopwords: Literal["none", "english"] = Field(
-        "none", description="BM25: words left out of documents and queries."
-    )
-    knn_history: int = Field(
-        20, ge=1, description="Item KNN: how many of a user's last interactions count."
-    )
-    knn_decay: float = Field(
-        0.8, gt=0, le=1, description="Item KNN: weight of an interaction per step into the past."
-    )
-    knn_neighbours: int | None = Field(
+    questions: int = Field(
         2000,
         ge=1,
-        description="Item KNN: most similar items kept per item; null: all. What a release holds "
-        "grows with it, 4 bytes for each.",
+        description="Most validation queries, and most sessions, that choose; chosen by hash.",
+    )
+    most_products: float = Field(
+        2e10,
+        gt=0,
+        description="Products of two numbers that fitting an item-to-item ranker may take, about "
+        "two minutes: item KNN and EASE take one for each two items of a user, the graph one for "
+        "each walk of two hops. A ranker that takes more is left out, with a line that says so.",
+    )
+    bm25: BM25Params = Field(
+        BM25Params(), description="BM25, the words a query shares with a document."
+    )
+    item_knn: ItemKNNParams = Field(
+        ItemKNNParams(), description="Item KNN, what the same users had."
+    )
+    ease: EASEParams = Field(EASEParams(), description="EASE, each item predicted from all others.")
+    graph: GraphParams = Field(
+        GraphParams(), description="The transition graph, what came after, in one hop and in two."
+    )
+    markov: MarkovParams = Field(
+        MarkovParams(), description="The Markov chain, what came right after."
     )

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from assets.rankers.bm25 import BM25
 from assets.rankers.dense import Dense
-from assets.rankers.item_knn import ItemKNN
 from assets.rankers.popularity import Popularity
 from assets.ranking import Histories, Queries, Ranked, best
 
@@ -21,25 +20,6 @@ TITLES = [
 ]
 
 
-@st.composite
-def logs(draw):
-    """A small log of (user, item), repeats included, and histories to predict from."""
-    users, items = draw(st.integers(1, 6)), draw(st.integers(1, 7))
-    pair = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1))
-    log = draw(st.lists(pair, min_size=1, max_size=30))
-    histories = draw(
-        st.lists(st.lists(st.integers(0, items - 1), max_size=6), min_size=1, max_size=3)
-    )
-    return items, log, [np.array(history, dtype=np.int64) for history in histories]
-
-
-def _cosine(log, one, other):
-    fans = {item: {u for u, i in log if i == item} for item in (one, other)}
-    if one == other or not fans[one] or not fans[other]:
-        return 0.0
-    return len(fans[one] & fans[other]) / np.sqrt(len(fans[one]) * len(fans[other]))
-
-
 def _is_ranking_of(ranked: Ranked, scores: np.ndarray, excluded, ties) -> None:
     """Assert that rows come by score, equals in the order of ties, without what is excluded."""
     place = {int(row): at for at, row in enumerate(ties)}
@@ -49,32 +29,6 @@ def _is_ranking_of(ranked: Ranked, scores: np.ndarray, excluded, ties) -> None:
         assert rows.tolist() == expected + [-1] * (len(rows) - len(expected))
         assert values[: len(expected)] == pytest.approx(truth[expected], abs=1e-4)
         assert np.isneginf(values[len(expected) :]).all()
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    logs(), st.integers(1, 4), st.sampled_from([0.5, 0.8, 1.0]), st.sampled_from([None, 1, 2, 5])
-)
-def test_item_knn_equals_a_naive_loop(tmp_path_factory, case, last, decay, neighbours):
-    items, log, histories = case
-    users, rows = np.array(log).T
-    ties = np.arange(items)
-    knn = ItemKNN.fit(users, rows, ties, history=last, decay=decay, neighbours=neighbours, chunk=3)
-    expected = np.zeros((len(histories), items))
-    for user, history in enumerate(histories):
-        for age, item in enumerate(history[-last:][::-1].tolist()):
-            near = [(_cosine(log, item, other), other) for other in range(items)]
-            near = sorted(near, key=lambda pair: (-float(np.float16(np.float32(pair[0]))), pair[1]))
-            for cosine, other in near[:neighbours]:
-                expected[user, other] += decay**age * cosine
-    assert knn.scores(histories) == pytest.approx(expected, abs=3e-3)  # float16
-    found = knn.rank(Histories(histories), 4)
-    _is_ranking_of(found, knn.scores(histories), histories, ties)
-    folder = tmp_path_factory.mktemp("knn")
-    knn.save(folder)
-    again = ItemKNN.load(folder, ties).rank(Histories(histories), 4)
-    assert (again.rows == found.rows).all()
-    assert (again.scores == found.scores).all()
 
 
 @given(
@@ -174,7 +128,7 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
     embeddings = Embeddings.load(folder.parent / "embeddings")
     rankers = Rankers.load(folder, catalogue, embeddings)
     assert list(rankers.search) == ["dense", "bm25", "popularity"]
-    assert list(rankers.recommendation) == ["item_knn", "popularity"]
+    assert list(rankers.recommendation) == ["item_knn", "ease", "graph", "markov", "popularity"]
     history = catalogue.by_popularity[:20]
     for ranker in rankers.recommendation.values():
         rows = ranker.rank(Histories([history]), 50).rows[0]

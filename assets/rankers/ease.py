@@ -1,0 +1,121 @@
+"""EASE: each item predicted from all others by ridge regression, in closed form.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019, arXiv 1905.03375): with X
+the binary user × item matrix and P = (XᵀX + l2 I)⁻¹, the weight from item i to item j is
+``-P[i, j] / P[j, j]``. Where there are fewer users than items the same comes cheaper from the
+smaller matrix: l2 P = I - Xᵀ (XXᵀ + l2 I)⁻¹ X (Woodbury).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import lapack
+
+from assets.rankers.log import Log, TooLargeError, blocks, refuse_beyond, strongest
+from assets.stage import progress
+
+
+def ridge_weights(
+    log: Log, *, l2: float, neighbours: int, most_items: int, most_products: float
+) -> Any:
+    """Solve for all items at once.
+
+    Items without train interactions have no weights and cost nothing.
+
+    Args:
+        log: The train interactions.
+        l2: Regularisation, in interactions of an item.
+        neighbours: Strongest weights kept per item, equals in order of row.
+        most_items: Largest matrix that is inverted, in rows: the fewer of items and users.
+        most_products: Products of two numbers that the sparse products may take.
+
+    Returns:
+        (items, items) sparse float32, zero on the diagonal; some weights are negative.
+
+    Raises:
+        TooLargeError: The matrix has more rows, or the products are more.
+    """
+    known = np.flatnonzero(np.diff(log.fans.indptr))
+    seen = log.seen[:, known]
+    users, items = seen.shape
+    if min(users, items) > most_items:
+        raise TooLargeError(
+            f"there are {items:,} items and {users:,} users, and it inverts a matrix with "
+            f"as many rows as the fewer of them, at most `rankers.ease.most_items` "
+            f"({most_items:,})."
+        )
+    lengths = np.diff(seen.indptr).astype(float)
+    products = lengths.sum() * items if users < items else (lengths**2).sum()
+    refuse_beyond(most_products, float(products))
+    solve = _by_users if users < items else _by_items
+    own, rows_of = solve(seen, np.float32(l2))
+    found = []
+    for rows in progress([*blocks(items, items)], "fitting EASE"):
+        weights = rows_of(rows)
+        weights /= 1 - own
+        weights[np.arange(len(weights)), np.arange(rows.start, rows.stop)] = 0
+        found.append(strongest(_sparse(weights, neighbours), rows.start, neighbours))
+    small = sparse.vstack(found, format="coo")
+    places = known[small.row], known[small.col]
+    return sparse.csr_array((small.data, places), shape=(log.n_items, log.n_items))
+
+
+def _by_items(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
+    """Return the diagonal of H = I - l2 P, and what gives some rows of H, from XᵀX."""
+    items = seen.shape[1]
+    fans = seen.T.tocsr()
+    gram = np.empty((items, items), np.float32)
+    for rows in blocks(items, items):
+        gram[rows] = (fans[rows] @ seen).toarray()
+    inverse = _inverted(gram, l2)
+
+    def rows_of(rows: slice) -> NDArray[np.float32]:
+        return -l2 * inverse[rows]
+
+    return 1 - l2 * np.diag(inverse), rows_of
+
+
+def _by_users(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
+    """Return the same from XXᵀ."""
+    fans = seen.T.tocsr()
+    inverse = _inverted((seen @ fans).toarray(), l2)
+
+    def rows_of(rows: slice) -> NDArray[np.float32]:
+        return np.asarray((fans[rows] @ inverse) @ seen)
+
+    own = [
+        np.asarray(fans[rows].multiply(fans[rows] @ inverse).sum(axis=1)).ravel()
+        for rows in blocks(*fans.shape)
+    ]
+    return np.concatenate(own).astype(np.float32), rows_of
+
+
+def _inverted(gram: NDArray[np.float32], l2: np.float32) -> NDArray[np.float32]:
+    """Invert ``gram + l2 I`` in its own memory."""
+    gram[np.diag_indices_from(gram)] += l2
+    # A symmetric matrix is its own transpose, and LAPACK works in place on columns.
+    factor, failed = lapack.spotrf(gram.T, lower=1, overwrite_a=1, clean=0)
+    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise TooLargeError("its matrix could not be inverted in float32.")
+    inverse = inverse.T  # of which the upper triangle is filled
+    for rows in blocks(*inverse.shape):
+        inverse[rows.stop :, rows] = inverse[rows, rows.stop :].T
+        square = inverse[rows, rows]
+        square[:] = np.triu(square) + np.triu(square, 1).T
+    return np.asarray(inverse)
+
+
+def _sparse(weights: NDArray[np.float32], neighbours: int) -> Any:
+    """Return a dense block as a sparse one without what cannot be among the strongest."""
+    size = np.abs(weights)
+    kept = size > 0
+    if neighbours < weights.shape[1]:
+        least = np.partition(size, -neighbours, axis=1)[:, -neighbours, None]
+        kept &= size >= least * np.float32(1 - 2**-9)  # equals in float16 may differ here
+    rows, columns = np.nonzero(kept)
+    return sparse.csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)

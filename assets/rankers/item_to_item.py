@@ -1,0 +1,102 @@
+"""Item-to-item recommendation: each item of a history speaks for others, the latest loudest.
+
+All of item KNN, EASE, Markov chain and transition graph are one matrix, asked alike: an item's
+score is the sum over the last items of the history of ``decay ** age`` times the matrix's entry
+from that item to it, age 0 for the latest. They differ in how the matrix is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from assets.files import read_json, write_json
+from assets.ranking import Histories, Ranked, Rows, rank_in_chunks
+
+
+@dataclass(frozen=True)
+class ItemToItem:
+    """A fitted matrix, and how it is asked.
+
+    Attributes:
+        matrix: (items, items) sparse float32; row i holds what item i speaks for. Its values are
+            float16's, in which it is saved, so that a loaded one ranks alike.
+        history: How many of a user's last interactions count.
+        decay: Weight of an interaction per step into the past.
+        power: What scores are raised to once items are ranked by them: no rank depends on it, but
+            what a fusion of scores makes of them does.
+        ties: (items,) rows in the order in which equals are shown.
+    """
+
+    matrix: Any
+    history: int
+    decay: float
+    power: float
+    ties: Rows
+
+    def rank(self, asked: Histories, depth: int) -> Ranked:
+        """Rank what each history speaks for, its own items left out."""
+        found = rank_in_chunks(
+            lambda chunk: self.scores(asked.items[chunk]),
+            len(asked),
+            depth,
+            self.ties,
+            asked.items,
+        )
+        if self.power == 1:
+            return found
+        there = found.rows >= 0
+        scores = np.sign(found.scores) * np.abs(found.scores) ** np.float32(self.power)
+        return Ranked(found.rows, np.where(there, scores, found.scores))
+
+    def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
+        """Score all items for some users, before any power.
+
+        Args:
+            histories: Rows of items, oldest first.
+
+        Returns:
+            (users, items).
+        """
+        last = [history[-self.history :] for history in histories]
+        lengths = np.fromiter(map(len, last), np.int64, len(last))
+        users = np.repeat(np.arange(len(last)), lengths)
+        ages = np.concatenate([np.arange(n)[::-1] for n in lengths] or [np.empty(0)])
+        items = np.concatenate([*last, np.empty(0, np.int64)]).astype(np.int64)
+        weights = sparse.csr_array(
+            ((self.decay**ages).astype(np.float32), (users, items)),
+            shape=(len(last), self.matrix.shape[0]),
+        )
+        return np.asarray((weights @ self.matrix).toarray())
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write ``<name>.safetensors`` and ``<name>.json``."""
+        narrow = np.uint16 if len(self.ties) <= 2**16 else np.int32
+        tensors = {
+            "data": self.matrix.data.astype(np.float16),
+            "indices": self.matrix.indices.astype(narrow),
+            "indptr": self.matrix.indptr.astype(np.int64),
+        }
+        save_file(tensors, folder / f"{name}.safetensors")
+        write_json(
+            folder / f"{name}.json",
+            {"history": self.history, "decay": self.decay, "power": self.power},
+        )
+
+    @classmethod
+    def load(cls, folder: Path, name: str, ties: Rows) -> ItemToItem:
+        """Read what :meth:`save` wrote."""
+        saved = load_file(folder / f"{name}.safetensors")
+        matrix = sparse.csr_array(
+            (saved["data"].astype(np.float32), saved["indices"].astype(np.int32), saved["indptr"]),
+            shape=(len(ties), len(ties)),
+        )
+        about = read_json(folder / f"{name}.json")
+        return cls(matrix, about["history"], about["decay"], about["power"], ties)

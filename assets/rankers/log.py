@@ -1,0 +1,119 @@
+"""The train interactions as the item-to-item rankers count them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from assets.ranking import Rows
+
+BLOCK = 1 << 23  # entries of items × items that are held at a time; memory alone depends on it
+
+
+class TooLargeError(Exception):
+    """A ranker that this much data has no time or memory for: one sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """Who had what.
+
+    Attributes:
+        users: (interactions,) number of the user, from 0; a user's interactions stand together.
+        items: (interactions,) row of the item, each user's oldest first.
+        n_items: Size of the catalogue.
+    """
+
+    users: NDArray[np.int64]
+    items: Rows
+    n_items: int
+
+    @cached_property
+    def seen(self) -> Any:
+        """(users, items) sparse float32, 1 where the user had the item."""
+        shape = (int(self.users.max(initial=-1)) + 1, self.n_items)
+        ones = np.ones(len(self.users), np.float32)
+        seen = sparse.csr_array((ones, (self.users, self.items)), shape=shape)
+        seen.data[:] = 1
+        return seen
+
+    @cached_property
+    def fans(self) -> Any:
+        """(items, users), the transpose of `seen`."""
+        return self.seen.T.tocsr()
+
+    def transitions(self, reach: int) -> Any:
+        """Count what came after what.
+
+        Args:
+            reach: Most places between the two; at a distance of n a transition counts 1/n.
+
+        Returns:
+            (items, items) sparse float32, from row to column, none from an item to itself.
+        """
+        shape = (self.n_items, self.n_items)
+        total = sparse.csr_array(shape, dtype=np.float32)
+        for distance in range(1, reach + 1):
+            one, other = self.items[:-distance], self.items[distance:]
+            counted = (self.users[distance:] == self.users[:-distance]) & (one != other)
+            ends = one[counted], other[counted]
+            counts = sparse.csr_array((np.ones(len(ends[0]), np.float32), ends), shape=shape)
+            # whole numbers until here: the order of users cannot show in the last digit
+            total = total + counts / np.float32(distance)
+        return total
+
+
+def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Cut rows so that a block of them, were it full, is no more than BLOCK entries."""
+    height = max(1, BLOCK // max(n_columns, 1))
+    for start in range(0, n_rows, height):
+        yield slice(start, min(start + height, n_rows))
+
+
+def refuse_beyond(most: float, products: float) -> None:
+    """Refuse a sparse product that would take too long.
+
+    Args:
+        most: Products of two numbers that are allowed.
+        products: How many it takes.
+
+    Raises:
+        TooLargeError: It takes more.
+    """
+    if products > most:
+        raise TooLargeError(
+            f"fitting it takes {products:.1e} products, more than "
+            f"`rankers.most_products` ({most:.1e}) allows."
+        )
+
+
+def strongest(block: Any, start: int, neighbours: int | None) -> Any:
+    """Keep the strongest entries of each row but its own.
+
+    Args:
+        block: (rows, items) sparse float32, free to be changed: some rows of items × items.
+        start: Which row is its first.
+        neighbours: How many, by absolute value, equals in order of column; None: all.
+
+    Returns:
+        The same, rounded to float16, in which it is saved, so that a loaded one ranks alike.
+    """
+    # Rounded first: what is saved as equal is cut as equal.
+    block.data = block.data.astype(np.float16).astype(np.float32)
+    own = np.repeat(np.arange(start, start + block.shape[0]), np.diff(block.indptr))
+    block.data[block.indices == own] = 0
+    block.eliminate_zeros()
+    block.sort_indices()
+    if neighbours is None:
+        return block
+    for row in np.flatnonzero(np.diff(block.indptr) > neighbours):
+        values = block.data[block.indptr[row] : block.indptr[row + 1]]
+        values[np.argsort(-np.abs(values), kind="stable")[neighbours:]] = 0
+    block.eliminate_zeros()
+    return block
