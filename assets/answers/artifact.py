@@ -11,31 +11,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pyarrow.parquet as pq
 
-from assets.answers.fusion import Mixture, Pool
+from assets.answers.explaining import Companion, Why, companions, standings
+from assets.answers.fusion import Mixture
+from assets.answers.parts import GENERATED, Parts
 from assets.answers.settings import Settings
-from assets.bi_encoder.artifact import BiEncoder
-from assets.embeddings.artifact import Embeddings
 from assets.files import read_json, write_json
-from assets.interactions.artifact import Interactions, normalised
-from assets.interactions.catalogue import Catalogue
 from assets.machine import Machine
-from assets.rankers.artifact import Rankers
-from assets.ranking import TASKS, Histories, Queries, Ranked, Rows, Task, task_of
-from assets.retriever.artifact import WHY_NOT, Beams, Generator
-from assets.semantic_ids.artifact import SemanticIds, sid_text
+from assets.ranking import TASKS, Histories, Queries, Ranked, Task, task_of
+from assets.retriever.artifact import WHY_NOT
+from assets.semantic_ids.artifact import sid_text
 from assets.stage import UserError
 
+__all__ = ["GENERATED", "HISTORIES", "Answers", "Parts", "Result"]
+
 HISTORIES = "histories.parquet"
-GENERATED = ("retriever", "item_head")  # the generator's beam, and its other head
 
 
 @dataclass(frozen=True)
@@ -47,145 +44,14 @@ class Result:
         title: Its title, or its text where it has none.
         sid: Its Semantic ID, such as ``<a_12><b_200><c_7>``.
         score: The higher the better; of its own scale for each task and each part.
+        why: What :meth:`Answers.explain` says of it; None where nobody asked.
     """
 
     item_id: str
     title: str
     sid: str
     score: float
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Who can be asked, before anybody decided who is: all but the mixtures.
-
-    Attributes:
-        catalogue: The items.
-        ids: Their Semantic IDs.
-        encoder: Turns queries into vectors.
-        generator: Writes Semantic IDs.
-        rankers: Rank without writing.
-        settings: How wide they are asked.
-    """
-
-    catalogue: Catalogue
-    ids: SemanticIds
-    encoder: BiEncoder
-    generator: Generator
-    rankers: Rankers
-    settings: Settings
-
-    @classmethod
-    def load(cls, root: Path, settings: Settings, device: str) -> Parts:
-        """Load what lies beside ``answers``.
-
-        Args:
-            root: ``data``, or the folder of a release.
-            settings: How wide they are asked.
-            device: ``cpu`` or ``cuda``.
-
-        Raises:
-            UserError: Something is missing, or speaks of other items or IDs.
-        """
-        catalogue = Catalogue.of(Interactions.load(root / "interactions"))
-        embeddings = Embeddings.load(root / "embeddings")
-        ids = SemanticIds.load(root / "semantic_ids")
-        for name, found in {
-            "embeddings": embeddings.item_ids,
-            "semantic_ids": ids.item_ids,
-        }.items():
-            if not np.array_equal(found, catalogue.item_ids):
-                raise UserError(
-                    f"{root / name} holds other items than {root / 'interactions'}: run "
-                    f"`dvc repro {name}`, or restore the release."
-                )
-        return cls(
-            catalogue=catalogue,
-            ids=ids,
-            encoder=BiEncoder.load(root / "bi_encoder", device),
-            generator=Generator.load(
-                root / "retriever", ids, embeddings.text, catalogue.popularity, device
-            ),
-            rankers=Rankers.load(root / "rankers", catalogue, embeddings),
-            settings=settings,
-        )
-
-    @property
-    def tasks(self) -> list[Task]:
-        """The tasks that somebody can do: without interactions nobody can recommend."""
-        return [*TASKS] if self.rankers.recommendation else ["search"]
-
-    def names(self, task: Task) -> list[str]:
-        """Return who can be asked for a task, the generator first where it has learnt it."""
-        generated = GENERATED if task in self.generator.tasks else ()
-        rankers: Iterable[str] = (
-            self.rankers.search if task == "search" else self.rankers.recommendation
-        )
-        return [*generated, *rankers]
-
-    def encode(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
-        """Encode queries.
-
-        Args:
-            texts: As they were typed.
-            cache: ``data/cache`` to reuse and keep query vectors.
-        """
-        plain = [normalised(text) for text in texts]
-        return Queries(plain, self.encoder.encode(plain, cache=cache, what="encoding queries"))
-
-    def histories(self, items: Sequence[Rows]) -> Histories:
-        """Return questions of recommendation: what comes after each history."""
-        return Histories(items, self.settings.repeats)
-
-    def ask(
-        self, asked: Queries | Histories, names: Iterable[str], depth: int
-    ) -> tuple[dict[str, Ranked], Beams | None]:
-        """Ask several parts.
-
-        Args:
-            asked: The questions.
-            names: Who; see :meth:`names`.
-            depth: Ranks of each list, at most.
-
-        Returns:
-            By name, lists of at least ``settings.depth`` ranks, of which the generator's ends with
-            its beams; and those beams, where it was asked.
-        """
-        names, deep = list(names), max(self.settings.depth, depth)
-        guide = self.settings.guides.get(task_of(asked)) if "retriever" in names else None
-        needed = dict.fromkeys([*names, *(guide.mixture.weights if guide else ())])
-        found: dict[str, Ranked] = {}
-        generated = [name for name in needed if name in GENERATED]
-        states = self.generator.states(asked) if generated else None
-        for name in needed:
-            if name == "item_head" and states is not None:
-                found[name] = self.generator.rank(asked, states, deep)
-            elif name != "retriever" and isinstance(asked, Queries):
-                found[name] = self.rankers.search[name].rank(asked, deep)
-            elif name != "retriever" and isinstance(asked, Histories):
-                found[name] = self.rankers.recommendation[name].rank(asked, deep)
-        beams = None
-        if "retriever" in names and states is not None:
-            beams = self.generator.write(
-                asked,
-                states,
-                beams=max(self.settings.beams, depth),
-                guide=self.mix(guide.mixture, found, deep)
-                if guide and guide.mixture.weights
-                else None,
-                guide_weight=guide.weight if guide else 0.0,
-            )
-            found["retriever"] = self.generator.items(beams, deep)
-        return {name: found[name] for name in names}, beams
-
-    def mix(self, mixture: Mixture, lists: dict[str, Ranked], k: int) -> Ranked:
-        """Make one ranking of the parts' own, which hold at least those of the mixture."""
-        if len(mixture.weights) == 1:
-            return lists[mixture.heaviest].first(k)
-        chosen = {name: lists[name] for name in mixture.weights}
-        items = len(self.catalogue.item_ids)
-        pool = Pool.of(chosen, mixture.fusion, self.settings.depth, items)
-        return pool.rank(mixture, k, self.catalogue.by_popularity)
+    why: Why | None = None
 
 
 @dataclass(frozen=True)
@@ -301,6 +167,40 @@ class Answers:
         mixture = self.mixtures[task_of(asked)]
         lists, _ = self.parts.ask(asked, [by] if by else mixture.weights, k)
         return lists[by].first(k) if by else self.parts.mix(mixture, lists, k)
+
+    def explain(
+        self, asked: str | Sequence[str], k: int = 10, by: str | None = None
+    ) -> list[Result]:
+        """Answer like :meth:`search` or :meth:`recommend`, and say why of each item.
+
+        Args:
+            asked: A query, or a history of item ids, oldest first.
+            k: Most items.
+            by: One part alone; None: the mixture.
+
+        Raises:
+            UserError: As for those.
+        """
+        searches = isinstance(asked, str)
+        questions: Queries | Histories
+        if isinstance(asked, str):
+            results = self.search(asked, k, by)
+            questions = self.parts.encode([asked])
+        else:
+            results = self.recommend(asked, k, by)
+            questions = self.parts.histories(self.parts.catalogue.row_lists([asked]))
+        lists, _ = self.parts.ask(questions, self.names(task_of(questions)), k)
+        catalogue, speaking = self.parts.catalogue, self.parts.rankers.item_to_item
+        rows = catalogue.rows([result.item_id for result in results])
+        speaker = None if searches or not speaking else next(iter(speaking.values()))
+        explained = []
+        for result, row in zip(results, rows.tolist(), strict=True):
+            spoke: list[Companion] = []
+            if speaker and isinstance(questions, Histories):
+                names = catalogue.item_ids, catalogue.titles
+                spoke = companions(speaker, questions.items[0], row, *names)
+            explained.append(replace(result, why=Why(standings(lists, 0, row), spoke)))
+        return explained
 
     def names(self, task: Task) -> list[str]:
         """Return what `by` may be for a task."""
