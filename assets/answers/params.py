@@ -13,7 +13,7 @@ class AnswersParams(Params):
     """Section ``answers`` of params.yaml: who answers, how wide, and how the answers are joined."""
 
     search: list[str] = Field(
-        ["dense", "bm25", "item_head", "retriever"],
+        ["dense", "bm25", "trigrams", "item_head", "retriever"],
         min_length=1,
         description="Who may answer a search; validation decides who does, and with what weight.",
     )
@@ -29,7 +29,7 @@ class AnswersParams(Params):
     )
     beams: int = Field(60, ge=1, description="Beams of the generator.")
     search_guide: list[str] = Field(
-        ["dense", "bm25"],
+        ["dense", "bm25", "trigrams"],
         description="The parts whose ranking guides the generator's beam in a search, joined as "
         "validation says: a prefix is worth what the best item under it is worth to them. Without "
         "any, what the mean vector under it is worth, for catalogues too large for exact rankings.",

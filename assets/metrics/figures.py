@@ -16,6 +16,7 @@ LABELS = {  # one that is not here goes by its own name
     "item_head": "item head",
     "dense": "dense",
     "bm25": "BM25",
+    "trigrams": "trigrams",
     "item_knn": "item KNN",
     "ease": "EASE",
     "graph": "graph",
@@ -26,7 +27,7 @@ COLOURS = dict(
     zip(
         LABELS,
         (
-            *("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a"),
+            *("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#c2a14d"),
             *("#8f9b6b", "#5f7a8a", "#b5651d", "#a58fb8", "#c9ccd1"),
         ),
         strict=True,

@@ -13,13 +13,13 @@ from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
 from assets.rankers.artifact import Rankers
-from assets.rankers.bm25 import BM25
+from assets.rankers.bm25 import BM25, Terms
 from assets.rankers.dense import Dense
 from assets.rankers.ease import ridge_weights
 from assets.rankers.item_knn import cosine_similarities
 from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.log import Log, TooLargeError
-from assets.rankers.params import RankersParams
+from assets.rankers.params import LexicalParams, RankersParams
 from assets.rankers.popularity import Popularity
 from assets.rankers.transitions import walks
 from assets.rankers.tuning import CUT, Tuned, exam_of, tune
@@ -49,16 +49,27 @@ def main(run: Run[RankersParams]) -> None:
     table: list[dict[str, Any]] = []
 
     asked, relevant = _queries(queries, catalogue, params)
-    documents = partial(BM25.fit, catalogue.documents, ties, stopwords=params.bm25.stopwords)
-    bm25 = tune(documents, {"k1": params.bm25.k1, "b": params.bm25.b}, exam_of(asked, relevant))
-    table.append(_row("bm25", bm25, run))
+    exam_in_words = exam_of(asked, relevant)
+    lexical: dict[str, BM25] = {}
+    left_out: dict[str, str] = {}
+    letters = sum(map(len, catalogue.documents))
+    for name, (terms, knobs) in _lexical(params).items():
+        if name == "trigrams" and letters > params.trigrams.most_letters:
+            left_out[name] = f"the documents have {letters:,} letters, more than `most_letters`."
+            run.say(f"{name} is left out: {left_out[name]}")
+            continue
+        documents = partial(BM25.fit, catalogue.documents, ties, terms=terms)
+        index = tune(documents, {"k1": knobs.k1, "b": knobs.b}, exam_in_words)
+        lexical[name] = index.ranker
+        table.append(_row(name, index, run))
 
     histories, targets = _sessions(data, catalogue, params)
     exam = exam_of(histories, targets)
     log = _log(data, catalogue)
     item_to_item: dict[str, ItemToItem] = {}
-    left_out = {} if len(log.items) else dict.fromkeys(FITS, "there were no train interactions.")
-    for name, (fit, power) in FITS.items() if not left_out else ():
+    if not len(log.items):
+        left_out |= dict.fromkeys(FITS, "there were no train interactions.")
+    for name, (fit, power) in FITS.items() if len(log.items) else ():
         knobs = getattr(params, name).model_dump()
         tried = {knob: value for knob, value in knobs.items() if isinstance(value, list)}
         fixed = {knob: value for knob, value in knobs.items() if knob not in tried}
@@ -73,12 +84,12 @@ def main(run: Run[RankersParams]) -> None:
         table.append(_row(name, found, run))
 
     popularity = Popularity(catalogue.popularity, ties)
-    rankers = Rankers(Dense(embeddings.text, ties), bm25.ranker, popularity, item_to_item, left_out)
+    rankers = Rankers(Dense(embeddings.text, ties), lexical, popularity, item_to_item, left_out)
     rankers.save(run.folder)
     run.report(
         {
             "items": len(ties),
-            "words": len(bm25.ranker.words),
+            "words": len(lexical["bm25"].vocabulary),
             "search": list(rankers.search),
             "recommendation": list(rankers.recommendation),
             "left_out": [{"ranker": name, "why": why} for name, why in left_out.items()],
@@ -87,6 +98,14 @@ def main(run: Run[RankersParams]) -> None:
             "settings": table,
         }
     )
+
+
+def _lexical(params: RankersParams) -> dict[str, tuple[Terms, LexicalParams]]:
+    all_words = params.bm25.stopwords == "none"
+    return {
+        "bm25": ("words" if all_words else "words_but_stopwords", params.bm25),
+        "trigrams": ("trigrams", params.trigrams),
+    }
 
 
 def _maker(fit: Callable[..., Any], power: float, ties: Rows) -> Callable[..., ItemToItem]:

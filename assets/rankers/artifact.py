@@ -22,14 +22,14 @@ class Rankers:
 
     Attributes:
         dense: Nearest vectors.
-        bm25: Shared words.
+        lexical: By name, who ranks by shared words or trigrams.
         popularity: Most interactions.
         item_to_item: By name, what speaks for what.
         left_out: By name, why it is not among those.
     """
 
     dense: Dense
-    bm25: BM25
+    lexical: Mapping[str, BM25]
     popularity: Popularity
     item_to_item: Mapping[str, ItemToItem]
     left_out: Mapping[str, str]
@@ -37,7 +37,7 @@ class Rankers:
     @property
     def search(self) -> dict[str, Ranker[Queries]]:
         """Who ranks for queries."""
-        return {"dense": self.dense, "bm25": self.bm25, "popularity": self.popularity}
+        return {"dense": self.dense, **self.lexical, "popularity": self.popularity}
 
     @property
     def recommendation(self) -> dict[str, Ranker[Histories]]:
@@ -48,10 +48,15 @@ class Rankers:
 
     def save(self, folder: Path) -> None:
         """Write what each ranker learnt; vectors and counts stay where they are."""
-        self.bm25.save(folder)
+        for name, index in self.lexical.items():
+            index.save(folder, name)
         for name, ranker in self.item_to_item.items():
             ranker.save(folder, name)
-        manifest = {"item_to_item": list(self.item_to_item), "left_out": dict(self.left_out)}
+        manifest = {
+            "lexical": list(self.lexical),
+            "item_to_item": list(self.item_to_item),
+            "left_out": dict(self.left_out),
+        }
         write_json(folder / "manifest.json", manifest)
 
     @classmethod
@@ -61,7 +66,7 @@ class Rankers:
         manifest = read_json(folder / "manifest.json")
         return cls(
             dense=Dense(embeddings.text, ties),
-            bm25=BM25.load(folder, ties),
+            lexical={name: BM25.load(folder, name, ties) for name in manifest["lexical"]},
             popularity=Popularity(catalogue.popularity, ties),
             item_to_item={
                 name: ItemToItem.load(folder, name, ties) for name in manifest["item_to_item"]

@@ -1,16 +1,19 @@
-"""BM25 over the documents: what shares the query's words, rare ones counting most.
+"""BM25 over the documents: what shares the query's words or trigrams, rare ones counting most.
 
-bm25s tokenises and weighs; what it weighed is kept as one sparse matrix, so that many queries are
-one product.
+Trigrams are all three letters in a row of each word, its ends marked: `<cat>` holds `<ca`, `cat`
+and `at>`. A misspelt, cut off or bent word shares most of them with the word that was meant.
+
+bm25s weighs; what it weighed is kept as one sparse matrix, so that many queries are one product.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +23,9 @@ from scipy import sparse
 from assets.files import read_json, write_json
 from assets.ranking import Queries, Ranked, Rows, rank_in_chunks
 
-STOPWORDS: dict[str, Any] = {"none": [], "english": "en"}
+Terms = Literal["words", "words_but_stopwords", "trigrams"]
+WORD = re.compile(r"\w+")
+LETTERS = 3
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,15 @@ class BM25:
     """A fitted index.
 
     Attributes:
-        weights: (words, items) sparse float32, what an item is worth to a query with the word.
-        words: The words, by row.
-        stopwords: ``none`` or ``english``.
+        weights: (terms, items) sparse float32, what an item is worth to a query with the term.
+        vocabulary: The terms, by row.
+        terms: What texts are split into.
         ties: (items,) rows in the order in which equals are shown.
     """
 
     weights: Any
-    words: list[str]
-    stopwords: str
+    vocabulary: list[str]
+    terms: Terms
     ties: Rows
 
     @classmethod
@@ -47,40 +52,39 @@ class BM25:
         *,
         k1: float,
         b: float,
-        stopwords: str,
+        terms: Terms,
     ) -> BM25:
-        """Weigh the words of documents.
+        """Weigh the terms of documents.
 
         Args:
             documents: (items,) texts.
             ties: See the attribute.
-            k1: Saturation of a word's frequency.
+            k1: Saturation of a term's frequency.
             b: Weight of a document's length.
-            stopwords: See the attribute.
+            terms: See the attribute.
         """
         import bm25s
 
         index = bm25s.BM25(k1=k1, b=b)
-        index.index(_words(documents, stopwords), show_progress=False)
+        index.index(_split(documents, terms), show_progress=False)
         columns = index.scores
         shape = (len(columns["indptr"]) - 1, len(documents))
-        # bm25s adds an empty word that no document holds
-        words = sorted(index.vocab_dict, key=index.vocab_dict.__getitem__)[: shape[0]]
+        # bm25s adds an empty term that no document holds
+        vocabulary = sorted(index.vocab_dict, key=index.vocab_dict.__getitem__)[: shape[0]]
         weights = sparse.csr_array(
             (columns["data"].astype(np.float32), columns["indices"], columns["indptr"]), shape=shape
         )
-        order = np.argsort(
-            np.array(words, dtype=object)
-        )  # bm25s numbers words as a set yields them
-        return cls(weights[order], [words[place] for place in order], stopwords, ties)
+        # bm25s numbers terms as a set yields them
+        order = np.argsort(np.array(vocabulary, dtype=object))
+        return cls(weights[order], [vocabulary[place] for place in order], terms, ties)
 
     def rank(self, asked: Queries, depth: int) -> Ranked:
-        """Rank the items that share a word with each query."""
-        split = _words(asked.texts, self.stopwords)
+        """Rank the items that share a term with each query."""
+        split = _split(asked.texts, self.terms)
 
         def scores(chunk: slice) -> NDArray[np.float32]:
             known = [
-                [self._row_of[word] for word in query if word in self._row_of]
+                [self._row_of[term] for term in query if term in self._row_of]
                 for query in split[chunk]
             ]
             counts = sparse.csr_array(
@@ -89,42 +93,57 @@ class BM25:
                     np.array([row for query in known for row in query], np.int64),
                     np.cumsum([0, *map(len, known)]),
                 ),
-                shape=(len(known), len(self.words)),
+                shape=(len(known), len(self.vocabulary)),
             )
             found = (counts @ self.weights).toarray()
             return np.where(found > 0, found, -np.inf)
 
         return rank_in_chunks(scores, len(asked), depth, self.ties)
 
-    def save(self, folder: Path) -> None:
-        """Write ``bm25.safetensors`` and ``bm25.json``."""
+    def save(self, folder: Path, name: str) -> None:
+        """Write ``<name>.safetensors`` and ``<name>.json``."""
         tensors = {
             "data": self.weights.data.astype(np.float32),
             "indices": self.weights.indices.astype(np.int32),
             "indptr": self.weights.indptr.astype(np.int64),
         }
-        save_file(tensors, folder / "bm25.safetensors")
-        write_json(folder / "bm25.json", {"stopwords": self.stopwords, "words": self.words})
+        save_file(tensors, folder / f"{name}.safetensors")
+        about = {"terms": self.terms, "vocabulary": self.vocabulary}
+        write_json(folder / f"{name}.json", about)
 
     @classmethod
-    def load(cls, folder: Path, ties: Rows) -> BM25:
+    def load(cls, folder: Path, name: str, ties: Rows) -> BM25:
         """Read what :meth:`save` wrote."""
-        saved, about = load_file(folder / "bm25.safetensors"), read_json(folder / "bm25.json")
+        saved = load_file(folder / f"{name}.safetensors")
+        about = read_json(folder / f"{name}.json")
         weights = sparse.csr_array(
             (saved["data"], saved["indices"], saved["indptr"]),
-            shape=(len(about["words"]), len(ties)),
+            shape=(len(about["vocabulary"]), len(ties)),
         )
-        return cls(weights, about["words"], about["stopwords"], ties)
+        return cls(weights, about["vocabulary"], about["terms"], ties)
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
-        return {word: row for row, word in enumerate(self.words)}
+        return {term: row for row, term in enumerate(self.vocabulary)}
 
 
-def _words(texts: Any, stopwords: str) -> list[list[str]]:
+def _split(texts: Any, terms: Terms) -> list[list[str]]:
+    if terms == "trigrams":
+        return [_trigrams(text) for text in texts]
     import bm25s
 
     words: list[list[str]] = bm25s.tokenize(
-        list(texts), stopwords=STOPWORDS[stopwords], return_ids=False, show_progress=False
+        list(texts),
+        stopwords="en" if terms == "words_but_stopwords" else [],
+        return_ids=False,
+        show_progress=False,
     )
     return words
+
+
+def _trigrams(text: str) -> list[str]:
+    found = []
+    for word in WORD.findall(text.lower()):
+        marked = f"<{word}>"
+        found += [marked[at : at + LETTERS] for at in range(len(marked) - LETTERS + 1)]
+    return found

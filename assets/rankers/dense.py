@@ -27,16 +27,3 @@ class Dense:
         return rank_in_chunks(
             lambda chunk: asked.vectors[chunk] @ self.vectors.T, len(asked), depth, self.ties
         )
-
-    def reorder(self, asked: Queries, ranked: Ranked) -> Ranked:
-        """Rank the items of other rankings by their similarity to the query."""
-        there = ranked.rows >= 0
-        scores = np.full(ranked.rows.shape, -np.inf, dtype=np.float32)
-        question = np.nonzero(there)[0]
-        near = self.vectors[ranked.rows[there]]
-        scores[there] = np.einsum("nd,nd->n", asked.vectors[question], near)
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return Ranked(
-            np.take_along_axis(ranked.rows, order, axis=1),
-            np.take_along_axis(scores, order, axis=1),
-        )

@@ -24,19 +24,35 @@ NEIGHBOURS = (
 )
 
 
-class BM25Params(BaseModel):
-    """BM25 over the documents."""
+class LexicalParams(BaseModel):
+    """BM25 over the documents, by words or by trigrams."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     k1: list[Share] = Field(
-        [0.9, 0.5, 1.5], min_length=1, description="Saturation of a word's frequency."
+        [0.9, 0.5, 1.5], min_length=1, description="Saturation of a term's frequency."
     )
     b: list[Annotated[float, Field(ge=0, le=1)]] = Field(
         [0.4, 0.2, 0.75], min_length=1, description="Weight of a document's length."
     )
+
+
+class BM25Params(LexicalParams):
+    """BM25 by words."""
+
     stopwords: Literal["none", "english"] = Field(
         "none", description="Words left out of documents and queries."
+    )
+
+
+class TrigramsParams(LexicalParams):
+    """BM25 by trigrams."""
+
+    most_letters: int = Field(
+        50_000_000,
+        ge=0,
+        description="Letters of all documents together that are split; about 10 bytes for each. In "
+        "a larger catalogue trigrams are left out, with a line that says so.",
     )
 
 
@@ -127,6 +143,9 @@ class RankersParams(Params):
     )
     bm25: BM25Params = Field(
         BM25Params(), description="BM25, the words a query shares with a document."
+    )
+    trigrams: TrigramsParams = Field(
+        TrigramsParams(), description="BM25 by trigrams, which finds what is misspelt."
     )
     item_knn: ItemKNNParams = Field(
         ItemKNNParams(), description="Item KNN, what the same users had."

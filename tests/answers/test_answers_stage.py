@@ -6,7 +6,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from assets.answers.artifact import Answers
@@ -58,7 +57,7 @@ def test_a_search_answers_with_items_of_the_catalogue_and_their_sids(data, answe
 
 def test_every_part_can_be_asked_alone(answers):
     assert answers.names("search") == [
-        "retriever", "item_head", "dense", "bm25", "popularity",
+        "retriever", "item_head", "dense", "bm25", "trigrams", "popularity",
     ]  # fmt: skip
     assert answers.names("recommendation") == [
         "retriever", "item_head", "item_knn", "ease", "graph", "markov", "popularity",

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-SEARCH = ["answers", "retriever", "item_head", "dense", "bm25", "popularity"]
+SEARCH = ["answers", "retriever", "item_head", "dense", "bm25", "trigrams", "popularity"]
 RECOMMENDATION = [
     "answers", "retriever", "item_head", "item_knn", "ease", "graph", "markov", "popularity",
 ]  # fmt: skip

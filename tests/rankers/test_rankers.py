@@ -18,6 +18,7 @@ TITLES = [
     "The Running Man (1987). Action, Sci-Fi",
     "Alien (1979). Horror, Sci-Fi",
 ]
+TYPED = {"aliens": TITLES[3], "bamby": TITLES[1], "blad": TITLES[0], "thrillers": TITLES[0]}
 
 
 def _is_ranking_of(ranked: Ranked, scores: np.ndarray, excluded, ties) -> None:
@@ -55,35 +56,40 @@ def test_popularity_recommends_the_most_popular_and_never_the_history(histories)
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 8))
-def test_dense_ranks_by_inner_product_and_reorders_what_others_found(seed, depth):
+def test_dense_ranks_by_inner_product(seed, depth):
     draw = np.random.default_rng(seed)
     vectors = draw.normal(size=(6, 4)).astype(np.float32)
     asked = Queries(["a", "b"], draw.normal(size=(2, 4)).astype(np.float32))
     dense, truth = Dense(vectors, np.arange(6)), asked.vectors @ vectors.T
     _is_ranking_of(dense.rank(asked, depth), truth, [[], []], range(6))
-    others = Ranked(np.array([[4, 1, -1], [0, 5, 2]]), np.zeros((2, 3), np.float32))
-    gone = [[0, 2, 3, 5], [1, 3, 4]]
-    _is_ranking_of(dense.reorder(asked, others), truth, gone, range(6))
 
 
 def _queries(texts):
     return Queries(texts, np.zeros((len(texts), 1), np.float32))
 
 
-@pytest.mark.parametrize("stopwords", ["none", "english"])
-def test_bm25_finds_an_obvious_title_and_nothing_where_no_word_is_shared(stopwords, tmp_path):
+@pytest.mark.parametrize("terms", ["words", "words_but_stopwords", "trigrams"])
+def test_bm25_finds_an_obvious_title_and_nothing_where_nothing_is_shared(terms, tmp_path):
     ties = np.array([3, 2, 1, 0])
-    fitted = BM25.fit(TITLES, ties, k1=0.9, b=0.4, stopwords=stopwords)
+    fitted = BM25.fit(TITLES, ties, k1=0.9, b=0.4, terms=terms)
     asked = _queries(["alien horror", "bambi", "the running man", "sci", "zzz", ""])
     found = fitted.rank(asked, 3)
     assert found.rows[:3, 0].tolist() == [3, 1, 2]
     assert (found.rows[3] >= 0).all()
     assert (found.rows[4:] == -1).all()
-    assert fitted.words == sorted(fitted.words)  # whatever the seed of hashes
-    fitted.save(tmp_path)
-    again = BM25.load(tmp_path, ties).rank(asked, 3)
+    assert fitted.vocabulary == sorted(fitted.vocabulary)  # whatever the seed of hashes
+    fitted.save(tmp_path, "bm25")
+    again = BM25.load(tmp_path, "bm25", ties).rank(asked, 3)
     assert (again.rows == found.rows).all()
     assert (again.scores == found.scores).all()
+
+
+def test_trigrams_find_what_is_misspelt_cut_off_or_bent():
+    fitted = BM25.fit(TITLES, np.arange(4), k1=0.9, b=0.4, terms="trigrams")
+    words = BM25.fit(TITLES, np.arange(4), k1=0.9, b=0.4, terms="words")
+    for text, title in TYPED.items():
+        assert TITLES[fitted.rank(_queries([text]), 1).rows[0, 0]] == title
+        assert (words.rank(_queries([text]), 1).rows == -1).all()
 
 
 WORDS = st.lists(st.sampled_from(["red", "blue", "car", "boat", "sky"]), min_size=1, max_size=6)
@@ -107,7 +113,7 @@ def test_bm25_equals_the_formula_in_plain_loops(documents, queries):
             if score > 0:
                 truth[at, row] = np.float32(score)
     ties = np.arange(len(documents))
-    fitted = BM25.fit([" ".join(d) for d in documents], ties, k1=k1, b=b, stopwords="none")
+    fitted = BM25.fit([" ".join(d) for d in documents], ties, k1=k1, b=b, terms="words")
     found = fitted.rank(_queries([" ".join(query) for query in queries]), 3)
     for rows, values, scores in zip(found.rows, found.scores, truth, strict=True):
         expected = np.sort(scores[np.isfinite(scores)])[::-1][:3]
@@ -127,7 +133,7 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
     catalogue = Catalogue.of(Interactions.load(folder.parent / "interactions"))
     embeddings = Embeddings.load(folder.parent / "embeddings")
     rankers = Rankers.load(folder, catalogue, embeddings)
-    assert list(rankers.search) == ["dense", "bm25", "popularity"]
+    assert list(rankers.search) == ["dense", "bm25", "trigrams", "popularity"]
     assert list(rankers.recommendation) == ["item_knn", "ease", "graph", "markov", "popularity"]
     history = catalogue.by_popularity[:20]
     for ranker in rankers.recommendation.values():
@@ -136,4 +142,5 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
         assert not set(rows.tolist()) & set(history.tolist())
     own = Queries([str(catalogue.documents[5])], embeddings.text[5:6])
     assert rankers.dense.rank(own, 1).rows[0, 0] == 5
-    assert rankers.bm25.rank(own, 1).rows[0, 0] == 5
+    assert rankers.lexical["bm25"].rank(own, 1).rows[0, 0] == 5
+    assert rankers.lexical["trigrams"].rank(own, 1).rows[0, 0] == 5
