@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.answers.artifact import HISTORIES, Answers, Parts
-from assets.answers.choosing import CUT, Choice, choose, recalls
+from assets.answers.choosing import CUT, Choice, choose, worth_of
 from assets.answers.fusion import Mixture
 from assets.answers.params import AnswersParams
 from assets.answers.settings import BeamGuide, Settings
@@ -124,7 +124,7 @@ def _guided(
 
     def worth(weight: float) -> float:
         found, _ = with_weight(weight).ask(asked[few], ["retriever"], 0)
-        return float(recalls(found["retriever"], relevant[few]).mean())
+        return float(worth_of(found["retriever"], relevant[few]).mean())
 
     best = max(tried, key=worth) if len(tried) > 1 else tried[0]
     guided = with_weight(best)
@@ -152,8 +152,9 @@ def _sentence(task: Task, choice: Choice) -> str:
     idle = [name for name in choice.parts if name not in weights]
     ends = f"; {' and '.join(idle)} would add nothing beyond noise" if idle else ""
     return (
-        f"{task}: {said}, recall@{CUT} {choice.recall:.3f} on validation, {choice.gain:+.3f} "
-        f"(standard error {choice.error:.3f}) over the best part{ends}"
+        f"{task}: {said}, recall@{CUT} {choice.recall:.3f} and NDCG@{CUT} {choice.ndcg:.3f} on "
+        f"validation, their mean {choice.gain:+.3f} (standard error {choice.error:.3f}) over the "
+        f"best part{ends}"
     )
 
 
@@ -161,6 +162,7 @@ def _report(choices: dict[Task, Choice]) -> dict[str, Any]:
     report: dict[str, Any] = {"sentences": [], "parts": []}
     for task, choice in choices.items():
         report[f"{task}.recall@{CUT}"] = choice.recall
+        report[f"{task}.ndcg@{CUT}"] = choice.ndcg
         report[f"{task}.gain"] = choice.gain
         report[f"{task}.gain_error"] = choice.error
         report[f"{task}.fusion"] = choice.mixture.fusion

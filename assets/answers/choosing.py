@@ -1,4 +1,8 @@
-"""Who answers, decided on validation: weights by coordinate search, and nobody without a reason."""
+"""Who answers, decided on validation: weights by coordinate search, and nobody without a reason.
+
+What a ranking is worth to a question is the mean of its recall@10 and its NDCG@10: by recall alone
+a mixture may push the right answer from the first place to the ninth for nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assets.answers.fusion import Fusion, Mixture, Pool
-from assets.evaluation import Floats, gains_of, recall
+from assets.evaluation import Floats, gains_of, ndcg, recall
 from assets.ranking import Ranked, Rows
 
 CUT = 10
@@ -23,14 +27,16 @@ class Choice:
         mixture: Who answers.
         parts: Recall@10 of each part alone.
         recall: Recall@10 of the mixture.
-        gain: How much more that is than the best part's ...
+        ndcg: NDCG@10 of the mixture.
+        gain: How much more than the best part the mixture is worth ...
         error: ... and the standard error of the difference, from paired questions.
-        without: By part with weight, what recall@10 loses without it (others as they are).
+        without: By part with weight, how much less the others are worth without it.
     """
 
     mixture: Mixture
     parts: Mapping[str, float]
     recall: float
+    ndcg: float
     gain: float
     error: float
     without: Mapping[str, float]
@@ -45,7 +51,7 @@ def choose(
     depth: int,
     ties: Rows,
 ) -> Choice:
-    """Choose a mixture by recall@10.
+    """Choose the mixture that is worth most.
 
     A part is kept only where the mixture would lose more than one standard error without it, so
     that what adds nothing but noise does not answer; the best part alone is the least there is.
@@ -61,9 +67,9 @@ def choose(
     pools = {fusion: Pool.of(lists, fusion, depth, len(ties)) for fusion in fusions}
 
     def worth(mixture: Mixture) -> Floats:
-        return recalls(pools[mixture.fusion].rank(mixture, CUT, ties), relevant)
+        return worth_of(pools[mixture.fusion].rank(mixture, CUT, ties), relevant)
 
-    alone = {name: recalls(ranked, relevant) for name, ranked in lists.items()}
+    alone = {name: worth_of(ranked, relevant) for name, ranked in lists.items()}
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
     best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
     for fusion in fusions:
@@ -79,20 +85,30 @@ def choose(
     without = {
         name: float(values.mean() - worth(less).mean()) for name, less in _each_left_out(best)
     }
+    whole = lists[best_part] if len(best.weights) == 1 else pools[best.fusion].rank(best, CUT, ties)
     return Choice(
         mixture=best,
-        parts={name: float(found.mean()) for name, found in alone.items()},
-        recall=float(values.mean()),
+        parts={name: _measured(ranked, relevant)[0] for name, ranked in lists.items()},
+        recall=_measured(whole, relevant)[0],
+        ndcg=_measured(whole, relevant)[1],
         gain=float(gap.mean()),
         error=_error(gap),
         without=without,
     )
 
 
-def recalls(ranked: Ranked, relevant: Sequence[Rows]) -> Floats:
-    """Return recall@10 of every question."""
+def worth_of(ranked: Ranked, relevant: Sequence[Rows]) -> Floats:
+    """Return what a ranking is worth to every question."""
     counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
-    return recall(gains_of(ranked.rows[:, :CUT], relevant), counts, CUT)
+    gains = gains_of(ranked.rows[:, :CUT], relevant)
+    return np.asarray((recall(gains, counts, CUT) + ndcg(gains, counts, CUT)) / 2)
+
+
+def _measured(ranked: Ranked, relevant: Sequence[Rows]) -> tuple[float, float]:
+    """Return mean recall@10 and NDCG@10."""
+    counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
+    gains = gains_of(ranked.rows[:, :CUT], relevant)
+    return float(recall(gains, counts, CUT).mean()), float(ndcg(gains, counts, CUT).mean())
 
 
 def _climb(

@@ -24,6 +24,10 @@ By = Annotated[
     str | None,
     typer.Option(help="One part alone, such as dense, bm25, retriever, item_knn.", metavar="PART"),
 ]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Say why: each part's rank, the ID's path, what it goes with."),
+]
 commands = typer.Typer()
 
 
@@ -34,6 +38,7 @@ def search(
     ] = None,
     k: Count = 10,
     by: By = None,
+    explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
     """Find items for a query, in the current release.
@@ -48,9 +53,13 @@ def search(
         raise UserError("the query is empty: type a few words.")
     with console(sys.stderr).status(f"loading {release.name}"):
         answers = answering.load_answers(release.folder, searches=True)
+    catalogue = answering.ReleasedItems.load(release) if explain else None
     for text in [query] if query is not None else _typed(release.name):
         started = time.perf_counter()
-        rows = answering.rows_of(answers.search(text, k, by))
+        if catalogue:
+            rows = answering.explained(catalogue, answers, text, k, by)
+        else:
+            rows = answering.rows_of(answers.search(text, k, by))
         took = time.perf_counter() - started
         if as_json:
             print_json(rows if query is not None else {"query": text, "results": rows})
@@ -67,6 +76,7 @@ def recommend(
     ] = None,
     k: Count = 10,
     by: By = None,
+    explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend what comes next, after a user's history or after some items."""
@@ -83,7 +93,11 @@ def recommend(
         answers = answering.load_answers(release.folder, searches=False)
     history = named if user is None else answering.history_of(release, answers, user)
     started = time.perf_counter()
-    rows = answering.rows_of(answers.recommend(history, k, by))
+    if explain:
+        catalogue = answering.ReleasedItems.load(release)
+        rows = answering.explained(catalogue, answers, history, k, by)
+    else:
+        rows = answering.rows_of(answers.recommend(history, k, by))
     took = time.perf_counter() - started
     if as_json:
         print_json(rows)
@@ -202,3 +216,26 @@ def _typed(release: str) -> Iterator[str]:
 def _print_results(rows: list[dict[str, Any]], title: str) -> None:
     columns = ["rank", "item_id", "title", "sid", "score"]
     print_table(columns, [[row[name] for name in columns] for row in rows], title)
+    if not any("why" in row for row in rows):
+        return
+    parts = [*rows[0]["why"]["parts"]]
+    ranks = [
+        [row["rank"], row["title"], *(_standing(row["why"]["parts"][part]) for part in parts)]
+        for row in rows
+    ]
+    print_table(["rank", "title", *parts], ranks, "rank by each part, and its score")
+    for row in rows:
+        steps = [
+            f"{step['prefix']} ({step['items']} items: "
+            + ", ".join(f"{label['label']} {label['share']:.0%}" for label in step["labels"])
+            + ")"
+            for step in row["why"]["path"]
+        ]
+        goes = [f"{other['title']} {other['share']:.0%}" for other in row["why"]["goes_with"]]
+        console().print(Text(f"{row['rank']}. {row['title']}: " + " > ".join(steps)))
+        if goes:
+            console().print(Text(f"   goes with {', '.join(goes)}"))
+
+
+def _standing(standing: dict[str, Any]) -> str:
+    return "" if standing["rank"] is None else f"{standing['rank']} ({standing['score']:.3g})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,31 +149,43 @@ class ReleasedItems:
         """
         self.require([item])
         ids, place = self.ids, self.places[item]
-        mine = ids.codes[place]
         prefixes = []
-        for length, rows in enumerate(rows_under_prefixes(ids.codes, place), start=1):
-            under = ids.item_ids[rows]
+        for under, prefix in self._prefixes(item):
             others = self.popularity.reindex([name for name in under if name != item])
             first = others.sort_values(ascending=False, kind="stable").index[:EXAMPLES]
-            prefixes.append(
-                {
-                    "prefix": sid_text(mine[:length]),
-                    "items": len(under),
-                    "labels": common_labels(self.items["category"].reindex(under)),
-                    "others": [
-                        {"item_id": name, "title": _text(self.items, name, "title")}
-                        for name in first
-                    ],
-                }
-            )
+            shown = [{"item_id": name, "title": _text(self.items, name, "title")} for name in first]
+            prefixes.append(prefix | {"others": shown})
         return {
             "item_id": item,
             "title": _text(self.items, item, "title"),
             "category": _text(self.items, item, "category"),
-            "sid": sid_text(mine),
+            "sid": sid_text(ids.codes[place]),
             "raw_sid": sid_text(ids.raw_codes[place]),
             "prefixes": prefixes,
         }
+
+    def path(self, item: str) -> list[dict[str, Any]]:
+        """Return the prefixes of an item's SID, each with its items' number and categories.
+
+        Raises:
+            UnknownError: There is no such item.
+        """
+        self.require([item])
+        return [prefix for _, prefix in self._prefixes(item)]
+
+    def _prefixes(self, item: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Yield the items under each prefix of an item's SID, and what is said of the prefix."""
+        ids, place = self.ids, self.places[item]
+        for length, rows in enumerate(rows_under_prefixes(ids.codes, place), start=1):
+            under = ids.item_ids[rows]
+            yield (
+                under,
+                {
+                    "prefix": sid_text(ids.codes[place][:length]),
+                    "items": len(under),
+                    "labels": common_labels(self.items["category"].reindex(under)),
+                },
+            )
 
 
 def common_labels(categories: Any) -> list[dict[str, Any]]:
@@ -192,5 +204,32 @@ def _text(items: Any, item: str, column: str) -> str | None:
 
 
 def rows_of(results: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return results as rows with their ranks, from 1."""
-    return [{"rank": rank, **asdict(result)} for rank, result in enumerate(results, start=1)]
+    """Return results as rows with their ranks, from 1; `why` only where it was asked for."""
+    rows = [{"rank": rank, **asdict(result)} for rank, result in enumerate(results, start=1)]
+    return [row if row["why"] else {k: v for k, v in row.items() if k != "why"} for row in rows]
+
+
+def explained(
+    catalogue: ReleasedItems, answers: Answers, asked: str | Sequence[str], k: int, by: str | None
+) -> list[dict[str, Any]]:
+    """Answer a question and say why.
+
+    Args:
+        catalogue: The released items.
+        answers: What answers.
+        asked: A query, or the items of a history, oldest first.
+        k: Most items.
+        by: One part alone; None: all that answer.
+
+    Returns:
+        Rows as :func:`rows_of` returns them. Each has `why`: by part the rank and score of the
+        item, the items of the history that it goes with, and `path`: the prefixes of its Semantic
+        ID with the number of items under each and their most common categories.
+
+    Raises:
+        UserError: As :meth:`Answers.explain` does.
+    """
+    rows = rows_of(answers.explain(asked, k, by))
+    for row in rows:
+        row["why"]["path"] = catalogue.path(row["item_id"])
+    return rows

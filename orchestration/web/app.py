@@ -119,7 +119,10 @@ def build_app(serving: Serving, every: float = 1.0) -> FastAPI:
 async def _searched(serving: Serving, question: SearchQuestion) -> Answer:
     loaded = serving.loaded
     _require_learnt(loaded.answers.tasks, "search")
-    rows = await serving.search(loaded, question.query, question.k, question.by)
+    if question.explain:
+        rows = await serving.explain(loaded, question.query, question.k, question.by)
+    else:
+        rows = await serving.search(loaded, question.query, question.k, question.by)
     return Answer.model_validate({"release": loaded.release.name, "results": rows})
 
 
@@ -131,7 +134,10 @@ async def _recommended(serving: Serving, question: RecommendQuestion) -> Answer:
     else:
         history = question.items or []
         loaded.catalogue.require(history)
-    rows = await serving.recommend(loaded, history, question.k, question.by)
+    if question.explain:
+        rows = await serving.explain(loaded, history, question.k, question.by)
+    else:
+        rows = await serving.recommend(loaded, history, question.k, question.by)
     return Answer.model_validate({"release": loaded.release.name, "results": rows})
 
 

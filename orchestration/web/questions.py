@@ -31,6 +31,10 @@ class Question(BaseModel):
         "all that answer, joined.",
     )
 
+    explain: bool = Field(
+        False, description="Whether each result says why it is there; one question at a time."
+    )
+
 
 class SearchQuestion(Question):
     """A search."""
@@ -55,21 +59,19 @@ class RecommendQuestion(Question):
         return self
 
 
-class Found(BaseModel):
-    """One item of an answer."""
+class Standing(BaseModel):
+    """Where a part ranks an item; nulls where its list ends before."""
 
-    rank: int
+    rank: int | None
+    score: float | None
+
+
+class Companion(BaseModel):
+    """An item of the history that speaks for an answer, and its share of all that is said."""
+
     item_id: str
     title: str
-    sid: str = Field(description="Its Semantic ID.")
-    score: float = Field(description="The higher the better; comparable within one answer.")
-
-
-class Answer(BaseModel):
-    """The items found, best first, and the release that found them."""
-
-    release: str
-    results: list[Found]
+    share: float
 
 
 class Label(BaseModel):
@@ -79,6 +81,40 @@ class Label(BaseModel):
     share: float
 
 
+class Step(BaseModel):
+    """A prefix of a Semantic ID, the number of items under it and their categories."""
+
+    prefix: str
+    items: int
+    labels: list[Label]
+
+
+class Why(BaseModel):
+    """Why an item is answered."""
+
+    parts: dict[str, Standing]
+    goes_with: list[Companion]
+    path: list[Step]
+
+
+class Found(BaseModel):
+    """One item of an answer."""
+
+    rank: int
+    item_id: str
+    title: str
+    sid: str = Field(description="Its Semantic ID.")
+    score: float = Field(description="The higher the better; comparable within one answer.")
+    why: Why | None = Field(None, description="Where `explain` was asked for.")
+
+
+class Answer(BaseModel):
+    """The items found, best first, and the release that found them."""
+
+    release: str
+    results: list[Found]
+
+
 class Other(BaseModel):
     """An item that shares a prefix."""
 
@@ -86,12 +122,9 @@ class Other(BaseModel):
     title: str | None
 
 
-class Prefix(BaseModel):
-    """What stands under one prefix of a Semantic ID."""
+class Prefix(Step):
+    """What stands under one prefix of a Semantic ID, and the most popular of it."""
 
-    prefix: str
-    items: int
-    labels: list[Label]
     others: list[Other]
 
 

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.stage import UserError
-from orchestration.releases.answering import ReleasedItems, current_release, load_answers, rows_of
+from orchestration.releases.answering import (
+    ReleasedItems,
+    current_release,
+    explained,
+    load_answers,
+    rows_of,
+)
 from orchestration.releases.store import Release, current
 from orchestration.web.batching import Batcher
 
@@ -93,6 +99,16 @@ class Serving:
         key = (loaded, "recommendation", width, by)
         results = await self.batcher.ask(key, answer_all, list(history))
         return rows_of(results[:k])
+
+    async def explain(
+        self, loaded: Loaded, asked: str | Sequence[str], k: int, by: str | None
+    ) -> list[dict[str, Any]]:
+        """Answer a query, or a history of item ids, and say why."""
+
+        def answer_one(questions: Sequence[Any]) -> list[list[dict[str, Any]]]:
+            return [explained(loaded.catalogue, loaded.answers, one, k, by) for one in questions]
+
+        return await self.batcher.ask((loaded, "explain", k, by), answer_one, asked)
 
 
 def _width(k: int) -> int:
