@@ -68,22 +68,22 @@ def build_app(serving: Serving, every: float = 1.0) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])
     _add_problems(app)
 
-    @app.get("/search", tags=["ask"])
+    @app.get("/search", tags=["ask"], response_model_exclude_unset=True)
     async def search(question: Annotated[SearchQuestion, Query()]) -> Answer:
         """Find items for a query."""
         return await _searched(serving, question)
 
-    @app.post("/search", tags=["ask"])
+    @app.post("/search", tags=["ask"], response_model_exclude_unset=True)
     async def search_by_body(question: SearchQuestion) -> Answer:
         """Find items for a query."""
         return await _searched(serving, question)
 
-    @app.get("/recommend", tags=["ask"])
+    @app.get("/recommend", tags=["ask"], response_model_exclude_unset=True)
     async def recommend(question: Annotated[RecommendQuestion, Query()]) -> Answer:
         """Recommend what comes next; `items` may stand several times, the oldest first."""
         return await _recommended(serving, question)
 
-    @app.post("/recommend", tags=["ask"])
+    @app.post("/recommend", tags=["ask"], response_model_exclude_unset=True)
     async def recommend_by_body(question: RecommendQuestion) -> Answer:
         """Recommend what comes next, after a user's history or after some items."""
         return await _recommended(serving, question)

@@ -333,6 +333,9 @@ def test_a_real_release_searches_and_recommends(project, tmp_path, capsys):
     assert "the query is empty" in err
     for part in ("retriever", "dense", "bm25"):
         assert "star" in sidmill(capsys, "search", "star wars", "--by", part)[1].lower()
+    code, out, _ = sidmill(capsys, "search", "star wars", "-k", "5", "--explain")
+    assert "rank by each part" in out
+    assert f"1. {rows[0]['title']}: <a_" in out
     code, _, err = sidmill(capsys, "search", "star wars", "--by", "nobody")
     assert (code, "no part `nobody`: there are retriever," in err) == (1, True)
 
@@ -342,6 +345,7 @@ def test_a_real_release_searches_and_recommends(project, tmp_path, capsys):
     assert code == 0
     assert not {row["item_id"] for row in json.loads(out)} & set(history)
     words = ",".join(history[:2])
+    assert "goes with" in sidmill(capsys, "recommend", "--items", words, "--explain")[1]
     assert len(json.loads(sidmill(capsys, "recommend", "--items", words, "--json")[1])) == 10
     code, _, err = sidmill(capsys, "recommend", "--items", "no such item")
     assert code == 1

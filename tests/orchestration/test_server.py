@@ -107,6 +107,26 @@ def test_a_search_answers_as_the_release_does_whole_and_by_part(service):
     assert len(service.ask("/search", query="old", k=100)[1]["results"]) == 100
 
 
+def test_an_answer_says_why_where_that_is_asked(service):
+    """The same items; each with every part's rank, its ID's path and what it goes with."""
+    answers = service.serving.loaded.answers
+    ids = answers.parts.catalogue.item_ids[answers.parts.catalogue.by_popularity[:3]].tolist()
+    for path, question in (
+        ("/search", {"query": "space robots", "k": 4}),
+        ("/recommend", {"items": ids, "k": 4}),
+    ):
+        plain = service.ask(path, question)[1]["results"]
+        explained = service.ask(path, question | {"explain": True})[1]["results"]
+        assert not any("why" in row for row in plain)
+        assert [row["item_id"] for row in explained] == [row["item_id"] for row in plain]
+        task = "search" if path == "/search" else "recommendation"
+        for row in explained:
+            assert list(row["why"]["parts"]) == answers.names(task)
+            assert row["why"]["path"][-1]["prefix"] == row["sid"]
+            assert {other["item_id"] for other in row["why"]["goes_with"]} <= set(ids)
+    assert any(row["why"]["goes_with"] for row in explained)
+
+
 def test_a_recommendation_after_items_or_a_user(service, project):
     loaded = service.serving.loaded
     items = loaded.answers.parts.catalogue.item_ids[:3].tolist()
