@@ -132,7 +132,7 @@ def _more_remarks(report: dict[str, Any], params: InteractionsParams) -> list[st
         if report["repeat_rate"]:
             lines.append(
                 f"{report['repeat_rate']:.1%} of the interactions repeat an item of the same user: "
-                f"a repeat is never asked for"
+                f"a repeat is asked for with `answers.repeats: allow` alone"
             )
     if report["interactions_repeated_exactly"]:
         lines.append(
