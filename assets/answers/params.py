@@ -18,7 +18,7 @@ class AnswersParams(Params):
         description="Who may answer a search; validation decides who does, and with what weight.",
     )
     recommendation: list[str] = Field(
-        ["retriever", "item_head", "item_knn", "ease", "graph", "markov", "popularity"],
+        ["retriever", "item_head", "slit", "ease", "graph", "item_knn", "markov", "popularity"],
         min_length=1,
         description="Who may recommend; validation decides who does, and with what weight.",
     )

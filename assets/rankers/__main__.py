@@ -21,6 +21,7 @@ from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.log import Log, TooLargeError
 from assets.rankers.params import LexicalParams, RankersParams
 from assets.rankers.popularity import Popularity
+from assets.rankers.slit import next_item_weights
 from assets.rankers.transitions import walks
 from assets.rankers.tuning import CUT, Tuned, exam_of, tune
 from assets.ranking import Histories, Queries, Rows
@@ -32,6 +33,7 @@ from assets.synthetic_queries.artifact import SyntheticQueries
 FITS: dict[str, tuple[Callable[..., Any], float]] = {
     "item_knn": (cosine_similarities, 1.0),
     "ease": (ridge_weights, 1.0),
+    "slit": (next_item_weights, 1.0),
     "graph": (walks, 0.5),
     "markov": (partial(walks, reach=1, backward=0.0, two_hop=0.0), 1.0),
 }

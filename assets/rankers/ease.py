@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import lapack
 
-from assets.rankers.log import Log, TooLargeError, blocks, refuse_beyond, strongest
+from assets.rankers.log import Log, TooLargeError, blocks, refuse_beyond
+from assets.rankers.ridge import among, inverted, strongest_of_dense
 from assets.stage import progress
 
 
@@ -57,11 +57,8 @@ def ridge_weights(
     for rows in progress([*blocks(items, items)], "fitting EASE"):
         weights = rows_of(rows)
         weights /= 1 - own
-        weights[np.arange(len(weights)), np.arange(rows.start, rows.stop)] = 0
-        found.append(strongest(_sparse(weights, neighbours), rows.start, neighbours))
-    small = sparse.vstack(found, format="coo")
-    places = known[small.row], known[small.col]
-    return sparse.csr_array((small.data, places), shape=(log.n_items, log.n_items))
+        found.append(strongest_of_dense(weights, rows.start, neighbours))
+    return among(sparse.vstack(found), known, log.n_items)
 
 
 def _by_items(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
@@ -71,7 +68,7 @@ def _by_items(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
     gram = np.empty((items, items), np.float32)
     for rows in blocks(items, items):
         gram[rows] = (fans[rows] @ seen).toarray()
-    inverse = _inverted(gram, l2)
+    inverse = inverted(gram, l2)
 
     def rows_of(rows: slice) -> NDArray[np.float32]:
         return -l2 * inverse[rows]
@@ -82,7 +79,7 @@ def _by_items(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
 def _by_users(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
     """Return the same from XXᵀ."""
     fans = seen.T.tocsr()
-    inverse = _inverted((seen @ fans).toarray(), l2)
+    inverse = inverted((seen @ fans).toarray(), l2)
 
     def rows_of(rows: slice) -> NDArray[np.float32]:
         return np.asarray((fans[rows] @ inverse) @ seen)
@@ -92,30 +89,3 @@ def _by_users(seen: Any, l2: np.float32) -> tuple[NDArray[np.float32], Any]:
         for rows in blocks(*fans.shape)
     ]
     return np.concatenate(own).astype(np.float32), rows_of
-
-
-def _inverted(gram: NDArray[np.float32], l2: np.float32) -> NDArray[np.float32]:
-    """Invert ``gram + l2 I`` in its own memory."""
-    gram[np.diag_indices_from(gram)] += l2
-    # A symmetric matrix is its own transpose, and LAPACK works in place on columns.
-    factor, failed = lapack.spotrf(gram.T, lower=1, overwrite_a=1, clean=0)
-    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed or failed_too:
-        raise TooLargeError("its matrix could not be inverted in float32.")
-    inverse = inverse.T  # of which the upper triangle is filled
-    for rows in blocks(*inverse.shape):
-        inverse[rows.stop :, rows] = inverse[rows, rows.stop :].T
-        square = inverse[rows, rows]
-        square[:] = np.triu(square) + np.triu(square, 1).T
-    return np.asarray(inverse)
-
-
-def _sparse(weights: NDArray[np.float32], neighbours: int) -> Any:
-    """Return a dense block as a sparse one without what cannot be among the strongest."""
-    size = np.abs(weights)
-    kept = size > 0
-    if neighbours < weights.shape[1]:
-        least = np.partition(size, -neighbours, axis=1)[:, -neighbours, None]
-        kept &= size >= least * np.float32(1 - 2**-9)  # equals in float16 may differ here
-    rows, columns = np.nonzero(kept)
-    return sparse.csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)

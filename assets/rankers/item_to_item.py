@@ -1,6 +1,6 @@
 """Item-to-item recommendation: each item of a history speaks for others, the latest loudest.
 
-All of item KNN, EASE, Markov chain and transition graph are one matrix, asked alike: an item's
+Item KNN, EASE, SLIT, Markov chain and transition graph are each one matrix, asked alike: an item's
 score is the sum over the last items of the history of ``decay ** age`` times the matrix's entry
 from that item to it, age 0 for the latest. They differ in how the matrix is fitted.
 """
@@ -42,13 +42,13 @@ class ItemToItem:
     ties: Rows
 
     def rank(self, asked: Histories, depth: int) -> Ranked:
-        """Rank what each history speaks for, its own items left out."""
+        """Rank what each history speaks for."""
         found = rank_in_chunks(
             lambda chunk: self.scores(asked.items[chunk]),
             len(asked),
             depth,
             self.ties,
-            asked.items,
+            asked.excluded,
         )
         if self.power == 1:
             return found

@@ -76,7 +76,7 @@ class EASEParams(BaseModel):
     history: list[Count] = Field([20, 5, 10, 50], min_length=1, description=HISTORY)
     decay: list[Decay] = Field([0.8, 0.6, 0.9, 1.0], min_length=1, description=DECAY)
     l2: list[Annotated[float, Field(gt=0)]] = Field(
-        [100.0, 300.0],
+        [200.0],
         min_length=1,
         description="Regularisation, in interactions of an item; each value costs one inversion.",
     )
@@ -88,6 +88,31 @@ class EASEParams(BaseModel):
         "n rows it takes 4 n^2 bytes (1.6 GB for 20,000) and a time that grows with n^3: about "
         "half a minute for 12,000 on a core with AVX2, two and a half minutes for 20,000. Beyond "
         "it EASE is left out, with a line that says so.",
+    )
+
+
+class SLITParams(BaseModel):
+    """SLIT: the next item predicted from the history before it by ridge regression."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: list[Count] = Field([20, 5, 10, 50], min_length=1, description=HISTORY)
+    decay: list[Decay] = Field([0.8, 0.6, 0.9, 1.0], min_length=1, description=DECAY)
+    l2: list[Annotated[float, Field(gt=0)]] = Field(
+        [100.0],
+        min_length=1,
+        description="Regularisation, in interactions of an item; each value costs one inversion.",
+    )
+    fit_history: int = Field(
+        20, ge=1, description="Items before an interaction that it is predicted from, in training."
+    )
+    fit_decay: Decay = Field(0.8, description="Weight of those per step into the past.")
+    neighbours: int = Field(500, ge=1, description=NEIGHBOURS.format(otherwise=", by size"))
+    most_items: int = Field(
+        20_000,
+        ge=1,
+        description="Largest matrix that is inverted, in rows: the items with train interactions. "
+        "Its memory and time are those of EASE, and as much again for a product.",
     )
 
 
@@ -151,6 +176,9 @@ class RankersParams(Params):
         ItemKNNParams(), description="Item KNN, what the same users had."
     )
     ease: EASEParams = Field(EASEParams(), description="EASE, each item predicted from all others.")
+    slit: SLITParams = Field(
+        SLITParams(), description="SLIT, the next item predicted from those before it."
+    )
     graph: GraphParams = Field(
         GraphParams(), description="The transition graph, what came after, in one hop and in two."
     )

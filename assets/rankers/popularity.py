@@ -23,12 +23,12 @@ class Popularity:
     ties: Rows
 
     def rank(self, asked: Queries | Histories, depth: int) -> Ranked:
-        """Rank the most popular items, a history's own left out."""
+        """Rank the most popular items."""
         counts = self.counts.astype(np.float32)
         return rank_in_chunks(
             lambda chunk: np.repeat(counts[None], chunk.stop - chunk.start, axis=0),
             len(asked),
             depth,
             self.ties,
-            asked.items if isinstance(asked, Histories) else None,
+            asked.excluded if isinstance(asked, Histories) else None,
         )

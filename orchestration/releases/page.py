@@ -40,6 +40,7 @@ METHODS = {
     "bm25": "BM25",
     "item_knn": "item KNN",
     "ease": "EASE",
+    "slit": "SLIT",
 }
 TASKS = {"query": "search", "pair": "recommendation"}
 

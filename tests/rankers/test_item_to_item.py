@@ -11,6 +11,7 @@ from assets.rankers.ease import ridge_weights
 from assets.rankers.item_knn import cosine_similarities
 from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.log import Log, TooLargeError
+from assets.rankers.slit import next_item_weights
 from assets.rankers.transitions import walks
 from assets.ranking import Histories
 
@@ -21,6 +22,9 @@ FITS = {
         log, reach=2, backward=0.5, two_hop=0.3, neighbours=None, **more
     ),
     "ease": lambda log, **more: ridge_weights(log, l2=2.0, neighbours=99, most_items=99, **more),
+    "slit": lambda log, **more: next_item_weights(
+        log, l2=2.0, fit_history=3, fit_decay=0.8, neighbours=99, most_items=99, **more
+    ),
 }
 
 
@@ -127,6 +131,32 @@ def test_ease_is_the_closed_form_whichever_side_is_smaller(case, l2, neighbours)
     same_up_to_equals(found, ease(items, users, l2), neighbours)
 
 
+@settings(max_examples=60, deadline=None)
+@given(sequences(), st.integers(1, 4), st.sampled_from([0.5, 1.0]), st.sampled_from([1, 99]))
+def test_slit_is_the_regression_of_the_next_item_on_those_before_it(case, last, decay, neighbours):
+    items, users = case
+    before, after = [], []
+    for had in users:
+        for time, item in enumerate(had):
+            before.append(np.zeros(items))
+            for age, old in enumerate(had[:time][::-1][:last]):
+                before[-1][old] += decay**age
+            after.append(np.eye(items)[item])
+    read, next_one = np.array(before), np.array(after)
+    truth = np.linalg.solve(read.T @ read + 2.0 * np.eye(items), read.T @ next_one)
+    np.fill_diagonal(truth, 0)
+    found = next_item_weights(
+        log_of(items, users),
+        l2=2.0,
+        fit_history=last,
+        fit_decay=decay,
+        neighbours=neighbours,
+        most_items=99,
+        most_products=1e9,
+    )
+    same_up_to_equals(found, truth, neighbours)
+
+
 @pytest.mark.parametrize(("items", "users"), [(90, 60), (60, 90)])
 def test_ease_keeps_its_precision_on_more_items(items, users):
     draw = np.random.default_rng(0)
@@ -149,7 +179,7 @@ def test_the_order_of_users_is_irrelevant(name, case, random):
     one, other = (
         FITS[name](log_of(items, had), most_products=1e9).toarray() for had in (users, others)
     )
-    if name == "ease":  # an inverse is rounded as its rows come
+    if name in {"ease", "slit"}:  # an inverse is rounded as its rows come
         assert one == pytest.approx(other, abs=ROUNDING)
     else:
         assert (one == other).all()

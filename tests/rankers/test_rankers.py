@@ -134,7 +134,14 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
     embeddings = Embeddings.load(folder.parent / "embeddings")
     rankers = Rankers.load(folder, catalogue, embeddings)
     assert list(rankers.search) == ["dense", "bm25", "trigrams", "popularity"]
-    assert list(rankers.recommendation) == ["item_knn", "ease", "graph", "markov", "popularity"]
+    assert list(rankers.recommendation) == [
+        "item_knn",
+        "ease",
+        "slit",
+        "graph",
+        "markov",
+        "popularity",
+    ]
     history = catalogue.by_popularity[:20]
     for ranker in rankers.recommendation.values():
         rows = ranker.rank(Histories([history]), 50).rows[0]
