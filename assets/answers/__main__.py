@@ -37,7 +37,7 @@ def main(run: Run[AnswersParams]) -> None:
     mixtures: dict[Task, Mixture] = {}
     choices: dict[Task, Choice] = {}
     for task in parts.tasks:
-        names = [name for name in allowed[task] if name in parts.names(task)]
+        names = parts.those_here(task, allowed[task], f"answers.{task}")
         if not names:
             raise UserError(
                 f"params.yaml: nobody in `answers.{task}` ({', '.join(allowed[task])}) can do it "
@@ -90,8 +90,8 @@ def _questions(
 def _guiding(task: Task, parts: Parts, params: AnswersParams) -> list[str]:
     """Return the parts that may guide the generator's beam."""
     wanted = params.search_guide if task == "search" else params.recommendation_guide
-    there = parts.names(task)
-    return [name for name in wanted if name in there and name != "retriever"]
+    there = parts.those_here(task, wanted, f"answers.{task}_guide")
+    return [name for name in there if name != "retriever"]
 
 
 def _guided(

@@ -91,6 +91,27 @@ class Parts:
         )
         return [*generated, *rankers]
 
+    def those_here(self, task: Task, wanted: Sequence[str], param: str) -> list[str]:
+        """Return those of some parts that can be asked for a task here.
+
+        Args:
+            task: The task.
+            wanted: Names; a part that this data left without a model is passed over.
+            param: Where they are written in params.yaml.
+
+        Raises:
+            UserError: Nobody goes by a name.
+        """
+        here = self.names(task)
+        known = {*here, *GENERATED, *self.rankers.left_out}
+        for name in wanted:
+            if name not in known:
+                raise UserError(
+                    f"params.yaml: `{param}` names `{name}`, which no part of {task} is called: "
+                    f"there are {', '.join(here)}."
+                )
+        return [name for name in wanted if name in here]
+
     def encode(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
         """Encode queries.
 

@@ -66,6 +66,14 @@ def test_every_part_can_be_asked_alone(answers):
     assert answers.search(title, k=3, by="bm25") != answers.search(title, k=3, by="popularity")
 
 
+def test_a_part_left_out_is_passed_over_and_a_name_nobody_has_is_refused(answers):
+    rankers = replace(answers.parts.rankers, item_to_item={}, left_out={"ease": "too large."})
+    parts = replace(answers.parts, rankers=rankers)
+    assert parts.those_here("recommendation", ["ease", "popularity"], "") == ["popularity"]
+    with pytest.raises(UserError, match=r"`answers.search` names `bm52`.*there are .*bm25"):
+        answers.parts.those_here("search", ["dense", "bm52"], "answers.search")
+
+
 def test_what_the_stage_chose_is_what_answers_and_its_report_says_so(data, answers):
     report = read_json(data / "answers" / "report.json")
     for task in ("search", "recommendation"):

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 
 SEARCH = ["answers", "retriever", "item_head", "dense", "bm25", "trigrams", "popularity"]
 RECOMMENDATION = [
-    "answers", "retriever", "item_head", "item_knn", "ease", "slit", "graph", "markov", "popularity",
+    "answers", "retriever", "item_head",
+    "item_knn", "ease", "slit", "graph", "markov", "popularity",
 ]  # fmt: skip
 
 
