@@ -4,7 +4,8 @@ Each stage takes some seconds whatever the data, and more with the data's sizes.
 fitted by hand, to within a factor of two, to three whole runs with the default params on 2 cores of
 an AMD EPYC without GPU: the packaged data set (9,061 items of 394,860 characters, 671 users, 99,997
 interactions), the Beauty 5-core benchmark (12,094; 1,506,038; 22,363; 198,371) and the Vaswani
-documents (11,429; 2,479,572; none; none); those of `rankers` and `answers` to the first alone.
+documents (11,429; 2,479,572; none; none); those of `retriever`, `rankers` and `answers` to the
+first two on an Intel Xeon, in float32.
 Seconds and memory of every run stand in `data/logs/stages.jsonl`: read them there again when a
 stage's work changes.
 """
@@ -45,12 +46,11 @@ STAGES = {
     "semantic_ids": Rates(0.2, items=20),
     "collision_report": Rates(1, items=200, users=100),
     "quality_gate": Rates(3),
-    "retriever": Rates(150, characters=20, users=2000),
-    "rankers": Rates(1, items=200, interactions=10),
-    "answers": Rates(5, items=1000, users=10_000),
+    "retriever": Rates(20, items=15_000, interactions=2500),
+    "rankers": Rates(5, items=4000, interactions=250),
+    "answers": Rates(40, items=5000, users=2000),
     "metrics": Rates(5, items=2000, users=12_000),
 }
-TWO_TASKS = 200  # seconds of the retriever for recommendation beside search
 MEMORY = Rates(1200, items=10_000, interactions=2000, users=50_000)  # MB, and bytes for each
 
 
@@ -66,8 +66,6 @@ def estimate(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """
     asked = {**sizes, "users": min(sizes["users"], 50_000)}  # `metrics` asks no more by default
     stages = {name: rates.of(asked) for name, rates in STAGES.items()}
-    if sizes["interactions"]:
-        stages["retriever"] += TWO_TASKS
     return {
         "seconds": round(sum(stages.values())),
         "memory_mb": round(MEMORY.of(asked)),

@@ -199,6 +199,7 @@ def _gate(folder: Path) -> Verdict:
 def _results(folder: Path) -> dict[str, Any]:
     """Return the table of each task with the scale of its intervals, and the differences."""
     report = _report(folder, "metrics")
+    chosen = _report(folder, "answers") if (folder / "answers/report.json").is_file() else {}
     tasks: dict[str, dict[str, Any]] = {}
     for row in report.get("table", []):
         task = tasks.setdefault(row["task"], {"rows": [], "differences": [], "top": 0.0})
@@ -206,7 +207,12 @@ def _results(folder: Path) -> dict[str, Any]:
         task["top"] = max(task["top"], row["high"] or 0.0)
     for row in report.get("differences", []):
         tasks[row["task"]]["differences"].append(_named(row))
-    return {"tasks": tasks, "skipped": report.get("skipped", []), "report": report}
+    return {
+        "tasks": tasks,
+        "skipped": report.get("skipped", []),
+        "report": report,
+        "answered_by": chosen.get("sentences", []),
+    }
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,12 @@ COLLISIONS, CODES = "Items that share their ID", "How the codes are used"
 KEPT, SERVED, TIME = "What the codes keep", "What the retriever gains", "What it took"
 
 R = "collision_report"
+MEASURED = {  # the whole, and the parts it may be made of
+    "search": ["answers", "retriever", "item_head", "dense", "bm25", "trigrams"],
+    "recommendation": [
+        *("answers", "retriever", "item_head", "item_knn", "ease", "slit", "graph", "markov"),
+    ],
+}
 COLUMNS = [
     Column(
         f"{R}.conflict_rate_raw",
@@ -141,47 +147,28 @@ COLUMNS = [
         "share",
         "Items taken together that are among the 30 nearest of each other.",
     ),
-    Column(
-        "metrics.search.answers.recall@10",
-        "search answered R@10",
-        SERVED,
-        "highest",
-        words="Recall@10 of search as a user gets it, test split.",
+    *(
+        Column(
+            f"retriever.{task}_{head}recall@10",
+            f"{task}, {what} R@10 (validation)",
+            SERVED,
+            "highest",
+            words=f"Recall@10 of {task} by the generator's {what} alone, on validation.",
+        )
+        for task in ("search", "recommendation")
+        for head, what in {"": "beam", "item_head_": "item head"}.items()
     ),
-    Column(
-        "metrics.recommendation.answers.recall@10",
-        "recommendation answered R@10",
-        SERVED,
-        "highest",
-        words="Recall@10 of recommendation as a user gets it, test split.",
-    ),
-    Column(
-        "metrics.search.retriever.recall@10",
-        "search R@10",
-        SERVED,
-        "highest",
-        words="Recall@10 of search by the generator's guided beam, test split.",
-    ),
-    Column(
-        "metrics.search.item_head.recall@10",
-        "search, item head R@10",
-        SERVED,
-        "highest",
-        words="Recall@10 of search by the generator's item head, test split.",
-    ),
-    Column(
-        "metrics.recommendation.retriever.recall@10",
-        "recommendation R@10",
-        SERVED,
-        "highest",
-        words="Recall@10 of recommendation by the generator's guided beam, test split.",
-    ),
-    Column(
-        "metrics.recommendation.item_head.recall@10",
-        "recommendation, item head R@10",
-        SERVED,
-        "highest",
-        words="Recall@10 of recommendation by the generator's item head, test split.",
+    *(
+        Column(
+            f"metrics.{task}.{part}.{measure}@10",
+            f"{task}, {part} {short}@10",
+            SERVED,
+            "highest",
+            words=f"{measure}@10 of {task} by {part}, test split.",
+        )
+        for task, parts in MEASURED.items()
+        for part in parts
+        for measure, short in {"recall": "R", "ndcg": "N"}.items()
     ),
 ]
 
