@@ -14,6 +14,7 @@ from assets.answers.artifact import Answers
 from assets.interactions.artifact import Interactions
 from assets.metrics.answering import ReleasedTable, ask
 from assets.metrics.figures import draw_groups, draw_methods
+from assets.metrics.named import found_by_name, named_questions
 from assets.metrics.params import MetricsParams
 from assets.metrics.questions import Questions
 from assets.metrics.summary import TABLES, measure, per_question
@@ -54,6 +55,15 @@ def main(run: Run[MetricsParams]) -> None:
         methods, generated = ask(answers, questions, table, params.depth)
         measure(report, questions, methods, generated, params)
         values.append(per_question(questions, methods))
+    named = named_questions(data, answers.parts, params.named_items)
+    if named:
+        report |= found_by_name(ask(answers, named, table, params.depth)[0])
+        run.say(
+            f"the {report['named.items']:,} most popular items, asked for by their titles: "
+            f"{report['named.found@10']:.1%} among the first ten, {report['named.first']:.1%} first"
+        )
+    else:
+        report["skipped"].append("finding by name: no item with a title has a train interaction")
 
     for line in report["skipped"]:
         run.say(f"skipped {line}")

@@ -21,6 +21,12 @@ class MetricsParams(Params):
     max_users: int | None = Field(
         50_000, ge=1, description="Most test users measured, chosen by hash; null: all."
     )
+    named_items: int = Field(
+        200,
+        ge=1,
+        description="Most popular items that are asked for by their own title, to see whether they "
+        "are found.",
+    )
     bootstrap_samples: int = Field(
         1000, ge=100, description="Resamples of queries or users behind each interval."
     )

@@ -128,7 +128,8 @@ def publish(
 
     Refused are assets that are out of date or do not fit together, and, without --force, those with
     which recall@10 of search or recommendation falls by more than chance, many items vanish, many
-    rows were refused, or IDs of no item are written. Told is the smallest fall that would show.
+    rows were refused, popular items are not found by their titles, or IDs of no item are written.
+    Told is the smallest fall that would show.
     """
     from orchestration.releases import store
     from orchestration.releases.publishing import publish

@@ -1,4 +1,7 @@
-"""What speaks against publishing: worse answers, vanished items, refused rows, IDs of no item."""
+"""What speaks against publishing: worse answers, vanished items, refused rows, IDs of no item.
+
+Popular items that are not found by their own name speak against it, too.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ RECALL = {
     "search": "search.answers.recall@10",
     "recommendation": "recommendation.answers.recall@10",
 }
+FOUND_BY_NAME = "named.found@10"
 # A release remembers what it was forced past as sentences: these words tell a fall from the rest.
 FALLS = "recall@10 falls from"
 
@@ -59,6 +63,13 @@ class ReleaseParams(BaseModel):
         description="Largest share of the rows of a table that may have been refused, unless the "
         "current release had as large a share.",
     )
+    min_found_by_name: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="Least share of the most popular items that are among the first ten when their "
+        "own title is asked for; where nothing has interactions, it is not measured.",
+    )
     keep: int = Field(
         5,
         ge=1,
@@ -96,6 +107,7 @@ def examine(data: Path, known: Sequence[Release], params: ReleaseParams) -> Find
     report = read_json(data / "metrics" / "report.json")
     found = Findings()
     found.problems.extend(_invalid_ids(report))
+    found.problems.extend(_not_found_by_name(report, params.min_found_by_name))
     found.problems.extend(_refused_rows(data, used, params.max_refused_rows))
     if used is None:
         return found
@@ -177,6 +189,17 @@ def _invalid_ids(report: Mapping[str, Any]) -> Iterator[str]:
             )
         elif share is None and report.get(f"{task}.retriever.recall@10") is not None:
             yield f"data/metrics/report.json has no `{key}`: run `dvc repro --force metrics`"
+
+
+def _not_found_by_name(report: Mapping[str, Any], least: float) -> Iterator[str]:
+    """Yield a line if too few of the most popular items are found by their own title."""
+    share = report.get(FOUND_BY_NAME)
+    if share is not None and share < least:
+        yield (
+            f"{share:.1%} of the {report['named.items']:,} most popular items are among the first "
+            f"ten for their own title, less than the {least:.1%} of `release.min_found_by_name`: "
+            "`named` in data/metrics/report.json says which part finds how many"
+        )
 
 
 def _refused_rows(data: Path, used: Release | None, most: float) -> Iterator[str]:

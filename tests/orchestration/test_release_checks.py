@@ -181,6 +181,28 @@ def test_ids_of_no_item_are_refused(shop, task):
     assert publish(shop.root).number == 1
 
 
+def test_popular_items_that_are_not_found_by_name_are_refused_unless_forced(shop):
+    def found(share: float | None) -> None:
+        shop.change("metrics/report.json", {"named.items": 200, "named.found@10": share})
+        shop.rebuild()
+
+    found(0.945)
+    words = (
+        r"94\.5% of the 200 most popular items are .* less than the 95\.0% of `release\.min_found"
+    )
+    with pytest.raises(PublishError, match=words):
+        publish(shop.root)
+    assert "94.5% of the 200" in publish(shop.root, force=True).accepted[0]
+    found(0.9)
+    shop.set("release", min_found_by_name=0.9)
+    assert publish(shop.root).number == 2
+    shop.set("release", min_found_by_name=0.95)
+    found(0.95)
+    assert publish(shop.root).accepted == []
+    found(None)  # without interactions
+    assert publish(shop.root).number == 4
+
+
 def test_a_task_that_is_not_measured_any_more_is_a_fall(shop):
     publish(shop.root)
     shop.change("metrics/report.json", {"recommendation.answers.recall@10": None})

@@ -68,6 +68,7 @@ def released(put_release, tmp_path):
     difference |= {"difference": 0.1, "low": 0.05, "high": 0.15}
     (folder / "metrics").mkdir(exist_ok=True)
     report = {"table": rows, "differences": [difference], "skipped": []}
+    report |= {"named.items": 200, "named.found@10": 0.985, "named.first": 0.9}
     (folder / "metrics" / "report.json").write_text(json.dumps(report))
     return tmp_path
 
@@ -92,6 +93,7 @@ def test_a_page_holds_every_part_and_asks_for_nothing_from_outside(released):
     assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
     assert {address[1:] for address in addresses if address[0] == "#"} <= page.ids()
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
+    assert "98.5% of the 200 most popular items are among the first ten, 90.0% come" in page.text
     assert page.text.count("<a_") >= 8 + 9 * 5  # first-level codes; six searches, three people
     assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
 
