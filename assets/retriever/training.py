@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from assets.machine import bfloat16_is_fast
@@ -32,8 +33,8 @@ from assets.training.schedules import set_learning_rate, warmup_cosine
 def untrained(
     params: RetrieverParams,
     ids: SemanticIds,
-    text: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    popularity: np.ndarray[tuple[int], np.dtype[np.int64]],
+    text: NDArray[np.float32],
+    popularity: NDArray[np.int64],
     tasks: Sequence[Task],
     device: str,
 ) -> Generator:
