@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +38,7 @@ def main(run: Run[AnswersParams]) -> None:
     mixtures: dict[Task, Mixture] = {}
     choices: dict[Task, Choice] = {}
     for task in parts.tasks:
-        names = parts.those_here(task, allowed[task], f"answers.{task}")
+        names = [name for name in allowed[task] if name in parts.names(task)]
         if not names:
             raise UserError(
                 f"params.yaml: nobody in `answers.{task}` ({', '.join(allowed[task])}) can do it "
@@ -89,9 +90,10 @@ def _questions(
 
 def _guiding(task: Task, parts: Parts, params: AnswersParams) -> list[str]:
     """Return the parts that may guide the generator's beam."""
-    wanted = params.search_guide if task == "search" else params.recommendation_guide
-    there = parts.those_here(task, wanted, f"answers.{task}_guide")
-    return [name for name in there if name != "retriever"]
+    search = task == "search"
+    wanted: Sequence[str] = params.search_guide if search else params.recommendation_guide
+    there = parts.names(task)
+    return [name for name in wanted if name in there and name != "retriever"]
 
 
 def _guided(

@@ -8,19 +8,44 @@ from pydantic import Field
 
 from assets.stage import Params
 
+# Every part there may be; what of it is there, ``Parts.names`` says.
+SearchPart = Literal["retriever", "item_head", "dense", "bm25", "trigrams", "popularity"]
+RecommendationPart = Literal[
+    "retriever",
+    "item_head",
+    "item_knn",
+    "ease",
+    "slit",
+    "graph",
+    "markov",
+    "repurchase",
+    "popularity",
+]
+
 
 class AnswersParams(Params):
     """Section ``answers`` of params.yaml: who answers, how wide, and how the answers are joined."""
 
-    search: list[str] = Field(
+    search: list[SearchPart] = Field(
         ["dense", "bm25", "trigrams", "item_head", "retriever"],
         min_length=1,
         description="Who may answer a search; validation decides who does, and with what weight.",
     )
-    recommendation: list[str] = Field(
-        ["retriever", "item_head", "slit", "ease", "graph", "item_knn", "markov", "popularity"],
+    recommendation: list[RecommendationPart] = Field(
+        [
+            "retriever",
+            "item_head",
+            "slit",
+            "ease",
+            "graph",
+            "item_knn",
+            "markov",
+            "repurchase",
+            "popularity",
+        ],
         min_length=1,
-        description="Who may recommend; validation decides who does, and with what weight.",
+        description="Who may recommend; validation decides who does, and with what weight. "
+        "`repurchase` is passed over where repeats are excluded.",
     )
     repeats: Literal["exclude", "allow"] = Field(
         "exclude",
@@ -28,7 +53,7 @@ class AnswersParams(Params):
         "bought again.",
     )
     beams: int = Field(60, ge=1, description="Beams of the generator.")
-    search_guide: list[str] = Field(
+    search_guide: list[SearchPart] = Field(
         ["dense", "bm25", "trigrams"],
         description="The parts whose ranking guides the generator's beam in a search, joined as "
         "validation says: a prefix is worth what the best item under it is worth to them. Without "
@@ -40,7 +65,7 @@ class AnswersParams(Params):
         description="What a unit of the guide's score adds to the log probability of a beam, in a "
         "search; validation chooses. Of a similarity about 40 is right, of joined scores 10.",
     )
-    recommendation_guide: list[str] = Field(
+    recommendation_guide: list[RecommendationPart] = Field(
         ["item_head"],
         description="The same for recommendations; without any there is no guide.",
     )

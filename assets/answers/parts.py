@@ -84,33 +84,16 @@ class Parts:
         return [*TASKS] if self.rankers.recommendation else ["search"]
 
     def names(self, task: Task) -> list[str]:
-        """Return who can be asked for a task, the generator first where it has learnt it."""
+        """Return who can be asked for a task, the generator first where it has learnt it.
+
+        Re-purchase is among them only where repeats are allowed: elsewhere it ranks nothing.
+        """
         generated = GENERATED if task in self.generator.tasks else ()
         rankers: Iterable[str] = (
             self.rankers.search if task == "search" else self.rankers.recommendation
         )
-        return [*generated, *rankers]
-
-    def those_here(self, task: Task, wanted: Sequence[str], param: str) -> list[str]:
-        """Return those of some parts that can be asked for a task here.
-
-        Args:
-            task: The task.
-            wanted: Names; a part that this data left without a model is passed over.
-            param: Where they are written in params.yaml.
-
-        Raises:
-            UserError: Nobody goes by a name.
-        """
-        here = self.names(task)
-        known = {*here, *GENERATED, *self.rankers.left_out}
-        for name in wanted:
-            if name not in known:
-                raise UserError(
-                    f"params.yaml: `{param}` names `{name}`, which no part of {task} is called: "
-                    f"there are {', '.join(here)}."
-                )
-        return [name for name in wanted if name in here]
+        idle = () if self.settings.repeats else ("repurchase",)
+        return [*generated, *(name for name in rankers if name not in idle)]
 
     def encode(self, texts: Sequence[str], cache: Path | None = None) -> Queries:
         """Encode queries.

@@ -22,6 +22,7 @@ LABELS = {  # one that is not here goes by its own name
     "slit": "SLIT",
     "graph": "graph",
     "markov": "Markov",
+    "repurchase": "re-purchase",
     "popularity": "popularity",
 }
 COLOURS = dict(
@@ -29,7 +30,8 @@ COLOURS = dict(
         LABELS,
         (
             *("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#c2a14d"),
-            *("#8f9b6b", "#5f7a8a", "#7d4f6d", "#b5651d", "#a58fb8", "#c9ccd1"),
+            *("#8f9b6b", "#5f7a8a", "#7d4f6d", "#b5651d", "#a58fb8", "#4f8a7b"),
+            "#c9ccd1",
         ),
         strict=True,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.log import Log, TooLargeError
 from assets.rankers.params import LexicalParams, RankersParams
 from assets.rankers.popularity import Popularity
+from assets.rankers.repurchase import Repurchase
 from assets.rankers.slit import next_item_weights
 from assets.rankers.transitions import walks
 from assets.rankers.tuning import CUT, Tuned, exam_of, tune
@@ -65,7 +66,7 @@ def main(run: Run[RankersParams]) -> None:
         lexical[name] = index.ranker
         table.append(_row(name, index, run))
 
-    histories, targets = _sessions(data, catalogue, params)
+    histories, targets = _sessions(data, catalogue, params, "exclude")
     exam = exam_of(histories, targets)
     log = _log(data, catalogue)
     item_to_item: dict[str, ItemToItem] = {}
@@ -85,8 +86,19 @@ def main(run: Run[RankersParams]) -> None:
         item_to_item[name] = found.ranker
         table.append(_row(name, found, run))
 
-    popularity = Popularity(catalogue.popularity, ties)
-    rankers = Rankers(Dense(embeddings.text, ties), lexical, popularity, item_to_item, left_out)
+    again = exam_of(*_sessions(data, catalogue, params, "allow"))
+    repurchase = tune(partial(Repurchase, ties=ties), params.repurchase.model_dump(), again)
+    if len(log.items):
+        table.append(_row("repurchase", repurchase, run))
+
+    rankers = Rankers(
+        dense=Dense(embeddings.text, ties),
+        lexical=lexical,
+        popularity=Popularity(catalogue.popularity, ties),
+        repurchase=repurchase.ranker,
+        item_to_item=item_to_item,
+        left_out=left_out,
+    )
     rankers.save(run.folder)
     run.report(
         {
@@ -139,13 +151,17 @@ def _queries(
 
 
 def _sessions(
-    data: Interactions, catalogue: Catalogue, params: RankersParams
+    data: Interactions,
+    catalogue: Catalogue,
+    params: RankersParams,
+    repeats: Literal["exclude", "allow"],
 ) -> tuple[Histories, list[Rows]]:
     """Return validation histories and what came next."""
-    sessions = data.sessions("validation")
+    sessions = data.sessions("validation", repeats=repeats)
     kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
     histories = catalogue.row_lists([sessions.histories[place] for place in kept])
-    return Histories(histories), catalogue.row_lists([sessions.targets[place] for place in kept])
+    targets = catalogue.row_lists([sessions.targets[place] for place in kept])
+    return Histories(histories, repeats == "allow"), targets
 
 
 def _row(name: str, found: Tuned[Any], run: Run[RankersParams]) -> dict[str, Any]:

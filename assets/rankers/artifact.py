@@ -13,6 +13,7 @@ from assets.rankers.bm25 import BM25
 from assets.rankers.dense import Dense
 from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.popularity import Popularity
+from assets.rankers.repurchase import Repurchase
 from assets.ranking import Histories, Queries, Ranker
 
 
@@ -24,6 +25,7 @@ class Rankers:
         dense: Nearest vectors.
         lexical: By name, who ranks by shared words or trigrams.
         popularity: Most interactions.
+        repurchase: What a history holds; ranks nothing where repeats are excluded.
         item_to_item: By name, what speaks for what.
         left_out: By name, why it is not among those.
     """
@@ -31,6 +33,7 @@ class Rankers:
     dense: Dense
     lexical: Mapping[str, BM25]
     popularity: Popularity
+    repurchase: Repurchase
     item_to_item: Mapping[str, ItemToItem]
     left_out: Mapping[str, str]
 
@@ -44,7 +47,11 @@ class Rankers:
         """Who ranks for histories; nobody without interactions."""
         if not self.popularity.counts.any():
             return {}
-        return {**self.item_to_item, "popularity": self.popularity}
+        return {
+            **self.item_to_item,
+            "repurchase": self.repurchase,
+            "popularity": self.popularity,
+        }
 
     def save(self, folder: Path) -> None:
         """Write what each ranker learnt; vectors and counts stay where they are."""
@@ -55,6 +62,10 @@ class Rankers:
         manifest = {
             "lexical": list(self.lexical),
             "item_to_item": list(self.item_to_item),
+            "repurchase": {
+                "history": self.repurchase.history,
+                "decay": self.repurchase.decay,
+            },
             "left_out": dict(self.left_out),
         }
         write_json(folder / "manifest.json", manifest)
@@ -68,6 +79,7 @@ class Rankers:
             dense=Dense(embeddings.text, ties),
             lexical={name: BM25.load(folder, name, ties) for name in manifest["lexical"]},
             popularity=Popularity(catalogue.popularity, ties),
+            repurchase=Repurchase(**manifest["repurchase"], ties=ties),
             item_to_item={
                 name: ItemToItem.load(folder, name, ties) for name in manifest["item_to_item"]
             },

@@ -21,6 +21,27 @@ from assets.files import read_json, write_json
 from assets.ranking import Histories, Ranked, Rows, rank_in_chunks
 
 
+def recency_weights(histories: Sequence[Rows], history: int, decay: float, items: int) -> Any:
+    """Weigh the last items of histories, the latest most.
+
+    Args:
+        histories: Rows of items, oldest first.
+        history: How many of each count.
+        decay: Weight per step into the past.
+        items: Number of items.
+
+    Returns:
+        (histories, items) sparse float32, the sum of ``decay ** age`` over an item's places.
+    """
+    last = [rows[-history:] for rows in histories]
+    lengths = np.fromiter(map(len, last), np.int64, len(last))
+    users = np.repeat(np.arange(len(last)), lengths)
+    ages = np.concatenate([np.arange(n)[::-1] for n in lengths] or [np.empty(0)])
+    rows = np.concatenate([*last, np.empty(0, np.int64)]).astype(np.int64)
+    weights = (decay**ages).astype(np.float32)
+    return sparse.csr_array((weights, (users, rows)), shape=(len(last), items))
+
+
 @dataclass(frozen=True)
 class ItemToItem:
     """A fitted matrix, and how it is asked.
@@ -65,15 +86,7 @@ class ItemToItem:
         Returns:
             (users, items).
         """
-        last = [history[-self.history :] for history in histories]
-        lengths = np.fromiter(map(len, last), np.int64, len(last))
-        users = np.repeat(np.arange(len(last)), lengths)
-        ages = np.concatenate([np.arange(n)[::-1] for n in lengths] or [np.empty(0)])
-        items = np.concatenate([*last, np.empty(0, np.int64)]).astype(np.int64)
-        weights = sparse.csr_array(
-            ((self.decay**ages).astype(np.float32), (users, items)),
-            shape=(len(last), self.matrix.shape[0]),
-        )
+        weights = recency_weights(histories, self.history, self.decay, self.matrix.shape[0])
         return np.asarray((weights @ self.matrix).toarray())
 
     def save(self, folder: Path, name: str) -> None:

@@ -151,6 +151,15 @@ class GraphParams(BaseModel):
     )
 
 
+class RepurchaseParams(BaseModel):
+    """Re-purchase: what the history holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: list[Count] = Field([200, 50, 100, 500], min_length=1, description=HISTORY)
+    decay: list[Decay] = Field([0.99, 0.95, 0.98, 1.0], min_length=1, description=DECAY)
+
+
 class RankersParams(Params):
     """Section ``rankers`` of params.yaml: how the rankers are fitted, and what validation tries."""
 
@@ -184,4 +193,8 @@ class RankersParams(Params):
     )
     markov: MarkovParams = Field(
         MarkovParams(), description="The Markov chain, what came right after."
+    )
+    repurchase: RepurchaseParams = Field(
+        RepurchaseParams(),
+        description="Re-purchase, what the history holds, where repeats are allowed.",
     )

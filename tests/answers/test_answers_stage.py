@@ -10,11 +10,12 @@ import pytest
 
 from assets.answers.artifact import Answers
 from assets.answers.fusion import Mixture
+from assets.answers.params import AnswersParams
 from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions
 from assets.ranking import Histories
 from assets.semantic_ids.artifact import SemanticIds, sid_text
-from assets.stage import UserError
+from assets.stage import UserError, load_params
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +67,19 @@ def test_every_part_can_be_asked_alone(answers):
     assert answers.search(title, k=3, by="bm25") != answers.search(title, k=3, by="popularity")
 
 
-def test_a_part_left_out_is_passed_over_and_a_name_nobody_has_is_refused(answers):
-    rankers = replace(answers.parts.rankers, item_to_item={}, left_out={"ease": "too large."})
-    parts = replace(answers.parts, rankers=rankers)
-    assert parts.those_here("recommendation", ["ease", "popularity"], "") == ["popularity"]
-    with pytest.raises(UserError, match=r"`answers.search` names `bm52`.*there are .*bm25"):
-        answers.parts.those_here("search", ["dense", "bm52"], "answers.search")
+@pytest.mark.parametrize(
+    "param", ["search", "recommendation", "search_guide", "recommendation_guide"]
+)
+def test_a_name_that_no_part_has_is_refused_with_the_names_there_are(answers, tmp_path, param):
+    task = param.removesuffix("_guide")
+    everybody = replace(answers.parts, settings=replace(answers.parts.settings, repeats=True))
+    names, file = everybody.names(task), tmp_path / "params.yaml"
+    file.write_text(f"answers: {{{param}: {names}}}")
+    assert getattr(load_params("answers", AnswersParams, file), param) == names
+    file.write_text(f"answers: {{{param}: [popularity, denze]}}")
+    with pytest.raises(UserError, match=rf"`answers\.{param}\.1`: .*got 'denze'") as refused:
+        load_params("answers", AnswersParams, file)
+    assert all(f"'{name}'" in str(refused.value) for name in names)
 
 
 def test_what_the_stage_chose_is_what_answers_and_its_report_says_so(data, answers):
@@ -160,6 +168,12 @@ def test_what_was_had_before_comes_out_where_repeats_are_allowed(joined):
     catalogue, parts = joined.parts.catalogue, joined.parts
     history = catalogue.item_ids[catalogue.by_popularity[:5]].tolist()
     again = replace(joined, parts=replace(parts, settings=replace(parts.settings, repeats=True)))
+    assert again.names("recommendation") == [
+        *joined.names("recommendation")[:-1], "repurchase", "popularity",
+    ]  # fmt: skip
+    assert [r.item_id for r in again.recommend(history, 9, "repurchase")] == history[::-1]
+    with pytest.raises(UserError, match="no part `repurchase`"):
+        joined.recommend(history, 9, "repurchase")
     for by in joined.names("recommendation"):
         everything = len(catalogue.item_ids)
         allowed = {result.item_id for result in again.recommend(history, everything, by)}

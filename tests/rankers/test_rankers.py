@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from assets.rankers.bm25 import BM25
 from assets.rankers.dense import Dense
 from assets.rankers.popularity import Popularity
+from assets.rankers.repurchase import Repurchase
 from assets.ranking import Histories, Queries, Ranked, best
 
 TITLES = [
@@ -52,6 +53,26 @@ def test_popularity_recommends_the_most_popular_and_never_the_history(histories)
     seen = [np.array(history, dtype=np.int64) for history in histories]
     found = Popularity(counts, ties).rank(Histories(seen), 4)
     _is_ranking_of(found, np.repeat(counts[None], len(seen), 0).astype(float), histories, ties)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=9), min_size=1, max_size=4),
+    st.integers(1, 6),
+    st.sampled_from([0.5, 0.9, 1.0]),
+    st.permutations(range(6)),
+)
+def test_a_repurchase_is_what_was_had_most_and_latest_and_nothing_else(
+    histories, last, decay, ties
+):
+    truth = np.full((len(histories), 6), -np.inf)
+    for scores, history in zip(truth, histories, strict=True):
+        for age, item in enumerate(reversed(history[-last:])):
+            scores[item] = max(scores[item], 0) + np.float32(decay**age)
+    asked = [np.array(history, dtype=np.int64) for history in histories]
+    ranker = Repurchase(last, decay, np.array(ties))
+    _is_ranking_of(ranker.rank(Histories(asked, True), 4), truth, [[]] * len(asked), ties)
+    assert (ranker.rank(Histories(asked), 4).rows == -1).all()
 
 
 @settings(deadline=None, max_examples=30)
@@ -140,13 +161,18 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
         "slit",
         "graph",
         "markov",
+        "repurchase",
         "popularity",
     ]
     history = catalogue.by_popularity[:20]
-    for ranker in rankers.recommendation.values():
+    for name, ranker in rankers.recommendation.items():
+        if name == "repurchase":
+            continue
         rows = ranker.rank(Histories([history]), 50).rows[0]
         assert len(set(rows.tolist())) == 50
         assert not set(rows.tolist()) & set(history.tolist())
+    again = rankers.repurchase.rank(Histories([history], True), 50).rows[0]
+    assert again.tolist() == history[::-1].tolist() + [-1] * 30
     own = Queries([str(catalogue.documents[5])], embeddings.text[5:6])
     assert rankers.dense.rank(own, 1).rows[0, 0] == 5
     assert rankers.lexical["bm25"].rank(own, 1).rows[0, 0] == 5

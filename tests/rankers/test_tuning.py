@@ -86,7 +86,8 @@ def test_what_was_chosen_is_saved_and_worth_what_the_report_says(project):
         catalogue.row_lists([sessions.targets[place] for place in kept]),
     )
     rows = {row["ranker"]: row for row in report["settings"]}
-    assert list(rows) == ["bm25", "trigrams", "item_knn", "ease", "slit", "graph", "markov"]
+    fitted = ["bm25", "trigrams", "item_knn", "ease", "slit", "graph", "markov", "repurchase"]
+    assert list(rows) == fitted
     assert report["chosen_on_sessions"] == len(kept)
     for name, ranker in rankers.item_to_item.items():
         recall, ndcg = exam(ranker)
@@ -128,7 +129,8 @@ def test_what_is_too_large_is_left_out_with_a_line_and_the_rest_goes_on(project,
     assert done.returncode == 0, done.stderr
     assert "ease is left out: there are 300 items and 200 users" in done.stdout
     report = read_json(tmp_path / "data" / "rankers" / "report.json")
-    assert report["recommendation"] == ["item_knn", "slit", "graph", "markov", "popularity"]
+    left = ["item_knn", "slit", "graph", "markov", "repurchase", "popularity"]
+    assert report["recommendation"] == left
     assert [row["ranker"] for row in report["left_out"]] == ["ease"]
 
 
