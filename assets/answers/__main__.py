@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.answers.artifact import HISTORIES, Answers, Parts
-from assets.answers.choosing import CUT, Choice, choose, worth_of
+from assets.answers.artifact import GENERATED, HISTORIES, Answers, Parts
+from assets.answers.choosing import CUT, Choice, added_by, choose
 from assets.answers.fusion import Mixture
+from assets.answers.guiding import guided, guiding
 from assets.answers.params import AnswersParams
-from assets.answers.settings import BeamGuide, Settings
+from assets.answers.settings import Settings
 from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
-from assets.ranking import Histories, Queries, Ranked, Rows, Task
+from assets.ranking import Histories, Queries, Rows, Task
 from assets.stage import CACHE, Run, UserError, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
@@ -37,6 +36,7 @@ def main(run: Run[AnswersParams]) -> None:
     }
     mixtures: dict[Task, Mixture] = {}
     choices: dict[Task, Choice] = {}
+    generated: dict[Task, tuple[float, float]] = {}
     for task in parts.tasks:
         names = [name for name in allowed[task] if name in parts.names(task)]
         if not names:
@@ -51,9 +51,9 @@ def main(run: Run[AnswersParams]) -> None:
             continue
         others = [name for name in names if name != "retriever"]
         ties = parts.catalogue.by_popularity
-        lists, _ = parts.ask(asked, dict.fromkeys([*others, *_guiding(task, parts, params)]), 0)
+        lists, _ = parts.ask(asked, dict.fromkeys([*others, *guiding(task, parts, params)]), 0)
         if "retriever" in names:
-            parts, found = _guided(task, parts, asked, relevant, lists, params)
+            parts, found = guided(task, parts, asked, relevant, lists, params)
             lists = {"retriever": found, **lists}
         choices[task] = choose(
             {name: lists[name] for name in names},
@@ -64,12 +64,15 @@ def main(run: Run[AnswersParams]) -> None:
             ties=ties,
         )
         mixtures[task] = choices[task].mixture
-        run.say(_sentence(task, choices[task]))
+        generated[task] = added_by(
+            GENERATED, mixtures[task], lists, relevant, depth=params.depth, ties=ties
+        )
+        run.say(_sentence(task, choices[task], generated[task]))
 
     Answers(parts, mixtures, run.folder).save(run.folder)
     if params.user_histories and "recommendation" in mixtures:
         _keep_histories(data, run)
-    run.report(_report(choices))
+    run.report(_report(choices, generated))
 
 
 def _questions(
@@ -88,52 +91,6 @@ def _questions(
     return parts.histories(histories), targets
 
 
-def _guiding(task: Task, parts: Parts, params: AnswersParams) -> list[str]:
-    """Return the parts that may guide the generator's beam."""
-    search = task == "search"
-    wanted: Sequence[str] = params.search_guide if search else params.recommendation_guide
-    there = parts.names(task)
-    return [name for name in wanted if name in there and name != "retriever"]
-
-
-def _guided(
-    task: Task,
-    parts: Parts,
-    asked: Queries | Histories,
-    relevant: list[Rows],
-    lists: dict[str, Ranked],
-    params: AnswersParams,
-) -> tuple[Parts, Ranked]:
-    """Choose what the generator's beam is guided by, and how strongly; ask it."""
-    guiding = _guiding(task, parts, params)
-    mixture = Mixture(params.fusions[0], {})
-    if guiding:
-        mixture = choose(
-            {name: lists[name] for name in guiding},
-            relevant,
-            fusions=params.fusions,
-            weights=params.weights,
-            depth=params.depth,
-            ties=parts.catalogue.by_popularity,
-        ).mixture
-    search = task == "search"
-    tried = params.search_guide_weights if search else params.recommendation_guide_weights
-    few = slice(params.guide_questions)
-
-    def with_weight(weight: float) -> Parts:
-        guides = {**parts.settings.guides, task: BeamGuide(mixture, weight)}
-        return replace(parts, settings=replace(parts.settings, guides=guides))
-
-    def worth(weight: float) -> float:
-        found, _ = with_weight(weight).ask(asked[few], ["retriever"], 0)
-        return float(worth_of(found["retriever"], relevant[few]).mean())
-
-    best = max(tried, key=worth) if len(tried) > 1 else tried[0]
-    guided = with_weight(best)
-    found, _ = guided.ask(asked, ["retriever"], 0)
-    return guided, found["retriever"]
-
-
 def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:
     lists = data.histories()
     table = {
@@ -143,7 +100,7 @@ def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:
     pq.write_table(pa.table(table), run.folder / HISTORIES)
 
 
-def _sentence(task: Task, choice: Choice) -> str:
+def _sentence(task: Task, choice: Choice, generated: tuple[float, float]) -> str:
     """Say who answers, and what that is worth."""
     weights = choice.mixture.weights
     if len(weights) == 1:
@@ -156,11 +113,21 @@ def _sentence(task: Task, choice: Choice) -> str:
     return (
         f"{task}: {said}, recall@{CUT} {choice.recall:.3f} and NDCG@{CUT} {choice.ndcg:.3f} on "
         f"validation, their mean {choice.gain:+.3f} (standard error {choice.error:.3f}) over the "
-        f"best part{ends}"
+        f"best part{ends}; {_said_of_generator(*generated)}"
     )
 
 
-def _report(choices: dict[Task, Choice]) -> dict[str, Any]:
+def _said_of_generator(adds: float, error: float) -> str:
+    """Say what the generator, its beam and its item head together, is good for."""
+    if not adds and not error:
+        return "the generator has no part in it"
+    noise = "" if adds > 2 * error else ", no more than noise might"
+    return f"the generator adds {adds:+.3f} (standard error {error:.3f}){noise}"
+
+
+def _report(
+    choices: dict[Task, Choice], generated: dict[Task, tuple[float, float]]
+) -> dict[str, Any]:
     report: dict[str, Any] = {"sentences": [], "parts": []}
     for task, choice in choices.items():
         report[f"{task}.recall@{CUT}"] = choice.recall
@@ -168,7 +135,8 @@ def _report(choices: dict[Task, Choice]) -> dict[str, Any]:
         report[f"{task}.gain"] = choice.gain
         report[f"{task}.gain_error"] = choice.error
         report[f"{task}.fusion"] = choice.mixture.fusion
-        report["sentences"].append(_sentence(task, choice))
+        report[f"{task}.generator_adds"], report[f"{task}.generator_adds_error"] = generated[task]
+        report["sentences"].append(_sentence(task, choice, generated[task]))
         report["parts"] += [
             {
                 "task": task,

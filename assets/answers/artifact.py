@@ -197,8 +197,8 @@ class Answers:
         for result, row in zip(results, rows.tolist(), strict=True):
             spoke: list[Companion] = []
             if speaker and isinstance(questions, Histories):
-                names = catalogue.item_ids, catalogue.titles
-                spoke = companions(speaker, questions.items[0], row, *names)
+                last, said = speaker.spoken(questions.items[0], row)
+                spoke = companions(last, said, catalogue.item_ids, catalogue.titles)
             explained.append(replace(result, why=Why(standings(lists, 0, row), spoke)))
         return explained
 

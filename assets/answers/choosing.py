@@ -6,7 +6,7 @@ a mixture may push the right answer from the first place to the ninth for nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +109,42 @@ def _measured(ranked: Ranked, relevant: Sequence[Rows]) -> tuple[float, float]:
     counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
     gains = gains_of(ranked.rows[:, :CUT], relevant)
     return float(recall(gains, counts, CUT).mean()), float(ndcg(gains, counts, CUT).mean())
+
+
+def added_by(
+    some: Collection[str],
+    mixture: Mixture,
+    lists: Mapping[str, Ranked],
+    relevant: Sequence[Rows],
+    *,
+    depth: int,
+    ties: Rows,
+) -> tuple[float, float]:
+    """Return how much more a mixture is worth than without some of its parts.
+
+    Args:
+        some: Parts. Where nobody else has a weight, the best of all others answers in their place.
+        mixture: The mixture.
+        lists: By part, each its ranking of the same questions.
+        relevant: For each question the rows of its right answers.
+        depth: Ranks of each list that are joined.
+        ties: (items,) rows in the order in which equals are shown.
+
+    Returns:
+        The mean over the questions, and its standard error; zeros where `some` has no weight.
+    """
+    left = {name: weight for name, weight in mixture.weights.items() if name not in some}
+    others = {name: ranked for name, ranked in lists.items() if name not in some}
+    if len(left) == len(mixture.weights) or not others:
+        return 0.0, 0.0
+    pool = Pool.of(lists, mixture.fusion, depth, len(ties))
+    whole = worth_of(pool.rank(mixture, CUT, ties), relevant)
+    if left:
+        less = worth_of(pool.rank(Mixture(mixture.fusion, left), CUT, ties), relevant)
+    else:
+        alone = [worth_of(ranked, relevant) for ranked in others.values()]
+        less = max(alone, key=lambda worth: float(worth.mean()))
+    return float((whole - less).mean()), _error(whole - less)
 
 
 def _climb(

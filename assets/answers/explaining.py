@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.rankers.item_to_item import ItemToItem
 from assets.ranking import Ranked, Rows
 
 COMPANIONS = 3  # most items of a history that are named
@@ -74,30 +73,24 @@ def standings(lists: dict[str, Ranked], question: int, row: int) -> dict[str, St
 
 
 def companions(
-    ranker: ItemToItem,
-    history: Rows,
-    row: int,
+    rows: Rows,
+    said: NDArray[np.float32],
     item_ids: NDArray[np.object_],
     titles: NDArray[np.object_],
 ) -> list[Companion]:
-    """Return the items of a history that a ranker hears most for an item, the loudest first.
+    """Return the items of a history that speak most for an answer, the loudest first.
 
     Args:
-        ranker: What speaks for what.
-        history: Rows of items, oldest first.
-        row: The item's.
+        rows: Rows of the history's items ...
+        said: ... and what each says; what is not above 0 speaks for nothing.
         item_ids: By row.
         titles: By row.
     """
-    last = history[-ranker.history :]
-    if not len(last):
-        return []
-    column = ranker.matrix[:, [row]].toarray()[last, 0]
-    said = np.maximum(column * ranker.decay ** np.arange(len(last))[::-1], 0)
+    said = np.maximum(said, 0)
     order = np.argsort(-said, kind="stable")[:COMPANIONS]
     return [
         Companion(
-            str(item_ids[last[place]]), str(titles[last[place]]), float(said[place] / said.sum())
+            str(item_ids[rows[place]]), str(titles[rows[place]]), float(said[place] / said.sum())
         )
         for place in order
         if said[place] > 0

@@ -89,6 +89,18 @@ class ItemToItem:
         weights = recency_weights(histories, self.history, self.decay, self.matrix.shape[0])
         return np.asarray((weights @ self.matrix).toarray())
 
+    def spoken(self, history: Rows, row: int) -> tuple[Rows, NDArray[np.float32]]:
+        """Return the last items of one history, and what each says for an item, before any power.
+
+        Args:
+            history: Rows of items, oldest first.
+            row: The item that is spoken for.
+        """
+        last = history[-self.history :]
+        ages = np.arange(len(last))[::-1]
+        column = self.matrix[:, [row]].toarray()[last, 0]
+        return last, np.asarray(column * self.decay**ages, dtype=np.float32)
+
     def save(self, folder: Path, name: str) -> None:
         """Write ``<name>.safetensors`` and ``<name>.json``."""
         narrow = np.uint16 if len(self.ties) <= 2**16 else np.int32
