@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.answers.choosing import choose
+from assets.answers.choosing import added_by, choose
 from assets.answers.fusion import Mixture, Pool
 from assets.ranking import Ranked
 
@@ -134,3 +134,18 @@ def test_a_part_that_adds_only_noise_does_not_answer():
 def test_the_choice_is_never_below_the_best_part(seed, one, other):
     choice = _choose(*_world({"a": one, "b": other, "c": 0.05}, questions=150, seed=seed))
     assert choice.recall >= max(choice.parts.values())
+
+
+def test_what_some_parts_add_is_what_the_rest_would_lack():
+    lists, relevant = _world({"a": 0.5, "b": 0.5, "c": 0.4})
+    rest = {"depth": 30, "ties": np.arange(100)}
+
+    def added(some, **weights):
+        return added_by(some, Mixture("z_score", weights), lists, relevant, **rest)
+
+    adds, error = added(["b"], a=1.0, b=1.0)
+    assert adds > 5 * error > 0
+    assert added(["c"], a=1.0, b=1.0) == (0, 0)  # it has no part in it
+    alone, _ = added(["a", "b"], a=1.0, b=1.0)  # the best of the others would answer: c
+    assert alone == pytest.approx(adds + 0.1, abs=0.05)
+    assert added(["a", "b", "c"], a=1.0) == (0, 0)  # nobody is left to compare with
