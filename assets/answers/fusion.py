@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -94,7 +95,9 @@ class Pool:
             total += weight * self.value[name]
         tie = np.empty(len(ties), dtype=np.int64)
         tie[ties] = np.arange(len(ties))
-        order = np.lexsort((tie[self.row], self.place[mixture.heaviest], -total, self.question))
+        high = np.flatnonzero(total >= self._least_of(total, depth)[self.question])
+        keys = tie[self.row[high]], self.place[mixture.heaviest][high], -total[high]
+        order = high[np.lexsort((*keys, self.question[high]))]
         question = self.question[order]
         rank = np.arange(len(order)) - np.searchsorted(question, question)
         near = rank < depth
@@ -103,6 +106,22 @@ class Pool:
         rows[question[near], rank[near]] = self.row[order][near]
         scores[question[near], rank[near]] = total[order][near]
         return Ranked(rows, scores)
+
+    def _least_of(self, total: NDArray[np.float64], depth: int) -> NDArray[np.float64]:
+        """Return the total at a rank for every question: sorting what lies below is for nothing."""
+        cells, width = self._cells
+        if width <= depth:
+            return np.full(self.questions, -np.inf)
+        table = np.full(self.questions * width, -np.inf)
+        table[cells] = total
+        return np.partition(table.reshape(self.questions, width), -depth, axis=1)[:, -depth]
+
+    @cached_property
+    def _cells(self) -> tuple[Rows, int]:
+        """The place of each entry in a table of one row per question, and the table's width."""
+        place = np.arange(len(self.question)) - np.searchsorted(self.question, self.question)
+        width = int(place.max(initial=-1)) + 1
+        return self.question * width + place, width
 
 
 def _keys(rows: Rows, items: int) -> Rows:
