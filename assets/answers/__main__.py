@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.answers.artifact import GENERATED, HISTORIES, Answers, Parts
-from assets.answers.choosing import CUT, Choice, added_by, choose
+from assets.answers.choosing import CUT, Choice, choose, compared
 from assets.answers.fusion import Mixture
 from assets.answers.guiding import guided, guiding
 from assets.answers.params import AnswersParams
@@ -55,19 +56,23 @@ def main(run: Run[AnswersParams]) -> None:
         if "retriever" in names:
             parts, found = guided(task, parts, asked, relevant, lists, params)
             lists = {"retriever": found, **lists}
-        choices[task] = choose(
-            {name: lists[name] for name in names},
-            relevant,
+        decide = partial(
+            choose,
+            relevant=relevant,
             fusions=params.fusions,
             weights=params.weights,
             depth=params.depth,
             ties=ties,
         )
+        choices[task] = decide({name: lists[name] for name in names})
         mixtures[task] = choices[task].mixture
-        generated[task] = added_by(
-            GENERATED, mixtures[task], lists, relevant, depth=params.depth, ties=ties
-        )
-        run.say(_sentence(task, choices[task], generated[task]))
+        rest = {name: lists[name] for name in names if name not in GENERATED}
+        if rest and set(GENERATED) & set(mixtures[task].weights):
+            without = decide(rest).mixture
+            generated[task] = compared(
+                mixtures[task], without, lists, relevant, depth=params.depth, ties=ties
+            )
+        run.say(_sentence(task, choices[task], generated.get(task)))
 
     Answers(parts, mixtures, run.folder).save(run.folder)
     if params.user_histories and "recommendation" in mixtures:
@@ -100,7 +105,7 @@ def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:
     pq.write_table(pa.table(table), run.folder / HISTORIES)
 
 
-def _sentence(task: Task, choice: Choice, generated: tuple[float, float]) -> str:
+def _sentence(task: Task, choice: Choice, generated: tuple[float, float] | None) -> str:
     """Say who answers, and what that is worth."""
     weights = choice.mixture.weights
     if len(weights) == 1:
@@ -113,16 +118,20 @@ def _sentence(task: Task, choice: Choice, generated: tuple[float, float]) -> str
     return (
         f"{task}: {said}, recall@{CUT} {choice.recall:.3f} and NDCG@{CUT} {choice.ndcg:.3f} on "
         f"validation, their mean {choice.gain:+.3f} (standard error {choice.error:.3f}) over the "
-        f"best part{ends}; {_said_of_generator(*generated)}"
+        f"best part{ends}; {_said_of_generator(generated)}"
     )
 
 
-def _said_of_generator(adds: float, error: float) -> str:
+def _said_of_generator(generated: tuple[float, float] | None) -> str:
     """Say what the generator, its beam and its item head together, is good for."""
-    if not adds and not error:
-        return "the generator has no part in it"
+    if generated is None:
+        return "the generator has no part in it, or nobody stands beside it"
+    adds, error = generated
     noise = "" if adds > 2 * error else ", no more than noise might"
-    return f"the generator adds {adds:+.3f} (standard error {error:.3f}){noise}"
+    return (
+        f"the generator adds {adds:+.3f} (standard error {error:.3f}{noise}) to the best mixture "
+        "of the others"
+    )
 
 
 def _report(
@@ -135,8 +144,9 @@ def _report(
         report[f"{task}.gain"] = choice.gain
         report[f"{task}.gain_error"] = choice.error
         report[f"{task}.fusion"] = choice.mixture.fusion
-        report[f"{task}.generator_adds"], report[f"{task}.generator_adds_error"] = generated[task]
-        report["sentences"].append(_sentence(task, choice, generated[task]))
+        adds, error = generated.get(task, (None, None))
+        report |= {f"{task}.generator_adds": adds, f"{task}.generator_adds_error": error}
+        report["sentences"].append(_sentence(task, choice, generated.get(task)))
         report["parts"] += [
             {
                 "task": task,

@@ -6,7 +6,7 @@ a mixture may push the right answer from the first place to the ninth for nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,40 +111,31 @@ def _measured(ranked: Ranked, relevant: Sequence[Rows]) -> tuple[float, float]:
     return float(recall(gains, counts, CUT).mean()), float(ndcg(gains, counts, CUT).mean())
 
 
-def added_by(
-    some: Collection[str],
+def compared(
     mixture: Mixture,
+    other: Mixture,
     lists: Mapping[str, Ranked],
     relevant: Sequence[Rows],
     *,
     depth: int,
     ties: Rows,
 ) -> tuple[float, float]:
-    """Return how much more a mixture is worth than without some of its parts.
+    """Return how much more one mixture is worth than another, and the standard error of that.
 
     Args:
-        some: Parts. Where nobody else has a weight, the best of all others answers in their place.
-        mixture: The mixture.
+        mixture: The one.
+        other: The other.
         lists: By part, each its ranking of the same questions.
         relevant: For each question the rows of its right answers.
         depth: Ranks of each list that are joined.
         ties: (items,) rows in the order in which equals are shown.
-
-    Returns:
-        The mean over the questions, and its standard error; zeros where `some` has no weight.
     """
-    left = {name: weight for name, weight in mixture.weights.items() if name not in some}
-    others = {name: ranked for name, ranked in lists.items() if name not in some}
-    if len(left) == len(mixture.weights) or not others:
-        return 0.0, 0.0
-    pool = Pool.of(lists, mixture.fusion, depth, len(ties))
-    whole = worth_of(pool.rank(mixture, CUT, ties), relevant)
-    if left:
-        less = worth_of(pool.rank(Mixture(mixture.fusion, left), CUT, ties), relevant)
-    else:
-        alone = [worth_of(ranked, relevant) for ranked in others.values()]
-        less = max(alone, key=lambda worth: float(worth.mean()))
-    return float((whole - less).mean()), _error(whole - less)
+    worths = [
+        worth_of(Pool.of(lists, one.fusion, depth, len(ties)).rank(one, CUT, ties), relevant)
+        for one in (mixture, other)
+    ]
+    gap = worths[0] - worths[1]
+    return float(gap.mean()), _error(gap)
 
 
 def _climb(

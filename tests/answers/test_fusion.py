@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.answers.choosing import added_by, choose
+from assets.answers.choosing import choose, compared
 from assets.answers.fusion import Mixture, Pool
 from assets.ranking import Ranked
 
@@ -136,16 +136,11 @@ def test_the_choice_is_never_below_the_best_part(seed, one, other):
     assert choice.recall >= max(choice.parts.values())
 
 
-def test_what_some_parts_add_is_what_the_rest_would_lack():
-    lists, relevant = _world({"a": 0.5, "b": 0.5, "c": 0.4})
-    rest = {"depth": 30, "ties": np.arange(100)}
-
-    def added(some, **weights):
-        return added_by(some, Mixture("z_score", weights), lists, relevant, **rest)
-
-    adds, error = added(["b"], a=1.0, b=1.0)
-    assert adds > 5 * error > 0
-    assert added(["c"], a=1.0, b=1.0) == (0, 0)  # it has no part in it
-    alone, _ = added(["a", "b"], a=1.0, b=1.0)  # the best of the others would answer: c
-    assert alone == pytest.approx(adds + 0.1, abs=0.05)
-    assert added(["a", "b", "c"], a=1.0) == (0, 0)  # nobody is left to compare with
+def test_mixtures_are_compared_question_by_question():
+    lists, relevant = _world({"a": 0.5, "b": 0.5})
+    both, one = Mixture("z_score", {"a": 1.0, "b": 1.0}), Mixture("z_score", {"a": 1.0})
+    rest = {"lists": lists, "relevant": relevant, "depth": 30, "ties": np.arange(100)}
+    more, error = compared(both, one, **rest)
+    assert more > 5 * error > 0
+    assert compared(one, both, **rest) == pytest.approx((-more, error))
+    assert compared(both, both, **rest) == (0, 0)
