@@ -89,7 +89,7 @@ class AnswersParams(Params):
         description="Weights that validation chooses from; 0 leaves a part out.",
     )
     questions: int = Field(
-        2000,
+        5000,
         ge=1,
         description="Most validation queries, and most sessions, that decide; chosen by hash.",
     )
