@@ -89,6 +89,11 @@ class Answers:
         if device is not None:
             machine = machine.model_copy(update={"device": device})
         manifest = read_json(folder / "manifest.json")
+        if not {"guides", "repeats"} <= manifest["settings"].keys():
+            raise UserError(
+                f"{folder} comes from another version of Sidmill: run `dvc repro answers`, or use "
+                "the version that made it."
+            )
         settings = Settings.read(manifest["settings"])
         parts = Parts.load(root, settings, machine.torch_device())
         if manifest["sid_version"] not in {parts.ids.version, parts.ids.extends}:

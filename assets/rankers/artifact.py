@@ -15,6 +15,7 @@ from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
 from assets.ranking import Histories, Queries, Ranker
+from assets.stage import UserError
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ class Rankers:
         """Read what :meth:`save` wrote, for the items it was fitted on."""
         folder, ties = Path(folder), catalogue.by_popularity
         manifest = read_json(folder / "manifest.json")
+        missing = {"lexical", "item_to_item", "repurchase", "left_out"} - manifest.keys()
+        if missing:
+            raise UserError(
+                f"{folder} comes from another version of Sidmill (manifest.json lacks "
+                f"`{min(missing)}`): run `dvc repro rankers`, or use the version that made it."
+            )
         return cls(
             dense=Dense(embeddings.text, ties),
             lexical={name: BM25.load(folder, name, ties) for name in manifest["lexical"]},

@@ -247,6 +247,18 @@ def test_ids_that_only_add_items_are_answered_by_an_older_generator(data, tmp_pa
     assert Answers.load(copied, device="cpu").search("comedy", k=3)
 
 
+@pytest.mark.parametrize("stage", ["answers", "rankers", "retriever"])
+def test_what_another_version_made_is_refused_with_what_to_do(data, tmp_path, stage):
+    copied = _copied(data, tmp_path)
+    manifest = read_json(copied / stage / "manifest.json")
+    older = {"answers": {"settings": {"beams": 60}}, "rankers": {"lexical": None},
+             "retriever": {"shape": None}}[stage]  # fmt: skip
+    changed = {key: value for key, value in (manifest | older).items() if value is not None}
+    write_json(copied / stage / "manifest.json", changed)
+    with pytest.raises(UserError, match="another version of Sidmill.*run `dvc repro " + stage):
+        Answers.load(copied)
+
+
 def test_a_beam_width_is_no_business_of_training(data, tmp_path):
     """`answers.beams` changes what answers, with the model that there is."""
     copied = _copied(data, tmp_path)
