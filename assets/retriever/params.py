@@ -58,8 +58,8 @@ class RetrieverParams(Params):
     search_weight: float = Field(
         0.1,
         gt=0,
-        description="Weight of search's losses. Both tasks shape the vectors of items; on Beauty's "
-        "validation recommendation lost a fifth of its recall where search weighed as much.",
+        description="Weight of search's losses. Both tasks shape the vectors of items, and "
+        "recommendation loses where search weighs as much.",
     )
     document_share: float = Field(
         0.4, ge=0, lt=1, description="Share of a step's queries that are documents' own vectors."
