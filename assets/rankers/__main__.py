@@ -2,177 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any, Literal
-
-import numpy as np
-
 from assets.embeddings.artifact import Embeddings
-from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
-from assets.interactions.catalogue import Catalogue
-from assets.rankers.artifact import Rankers
-from assets.rankers.bm25 import BM25, Terms
-from assets.rankers.dense import Dense
-from assets.rankers.ease import ridge_weights
-from assets.rankers.item_knn import cosine_similarities
-from assets.rankers.item_to_item import ItemToItem
-from assets.rankers.log import Log, TooLargeError
-from assets.rankers.params import LexicalParams, RankersParams
-from assets.rankers.popularity import Popularity
-from assets.rankers.repurchase import Repurchase
-from assets.rankers.slit import next_item_weights
-from assets.rankers.transitions import walks
-from assets.rankers.tuning import CUT, Tuned, exam_of, tune
-from assets.ranking import Histories, Queries, Rows
+from assets.rankers.fitting import fit
+from assets.rankers.params import RankersParams
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
-# How each item-to-item ranker is fitted, and the power of its scores. A ranker more is its file,
-# its section of the params, and a line here.
-FITS: dict[str, tuple[Callable[..., Any], float]] = {
-    "item_knn": (cosine_similarities, 1.0),
-    "ease": (ridge_weights, 1.0),
-    "slit": (next_item_weights, 1.0),
-    "graph": (walks, 0.5),
-    "markov": (partial(walks, reach=1, backward=0.0, two_hop=0.0), 1.0),
-}
-KEPT = 4  # fitted matrices held while settings are compared
-
 
 def main(run: Run[RankersParams]) -> None:
-    """Fit on documents and on the train split; validation says which settings are best."""
-    params = run.params
-    data = Interactions.load(run.input("interactions"))
-    queries = SyntheticQueries.load(run.input("synthetic_queries"))
-    embeddings = Embeddings.load(run.input("embeddings"))
-    catalogue = Catalogue.of(data)
-    ties = catalogue.by_popularity
-    table: list[dict[str, Any]] = []
-
-    asked, relevant = _queries(queries, catalogue, params)
-    exam_in_words = exam_of(asked, relevant)
-    lexical: dict[str, BM25] = {}
-    left_out: dict[str, str] = {}
-    letters = sum(map(len, catalogue.documents))
-    for name, (terms, knobs) in _lexical(params).items():
-        if name == "trigrams" and letters > params.trigrams.most_letters:
-            left_out[name] = f"the documents have {letters:,} letters, more than `most_letters`."
-            run.say(f"{name} is left out: {left_out[name]}")
-            continue
-        documents = partial(BM25.fit, catalogue.documents, ties, terms=terms)
-        index = tune(documents, {"k1": knobs.k1, "b": knobs.b}, exam_in_words)
-        lexical[name] = index.ranker
-        table.append(_row(name, index, run))
-
-    histories, targets = _sessions(data, catalogue, params, "exclude")
-    exam = exam_of(histories, targets)
-    log = _log(data, catalogue)
-    item_to_item: dict[str, ItemToItem] = {}
-    if not len(log.items):
-        left_out |= dict.fromkeys(FITS, "there were no train interactions.")
-    for name, (fit, power) in FITS.items() if len(log.items) else ():
-        knobs = getattr(params, name).model_dump()
-        tried = {knob: value for knob, value in knobs.items() if isinstance(value, list)}
-        fixed = {knob: value for knob, value in knobs.items() if knob not in tried}
-        fitted = partial(fit, log, most_products=params.most_products, **fixed)
-        try:
-            found = tune(_maker(fitted, power, ties), tried, exam)
-        except TooLargeError as error:
-            left_out[name] = str(error)
-            run.say(f"{name} is left out: {error}")
-            continue
-        item_to_item[name] = found.ranker
-        table.append(_row(name, found, run))
-
-    again = exam_of(*_sessions(data, catalogue, params, "allow"))
-    repurchase = tune(partial(Repurchase, ties=ties), params.repurchase.model_dump(), again)
-    if len(log.items):
-        table.append(_row("repurchase", repurchase, run))
-
-    rankers = Rankers(
-        dense=Dense(embeddings.text, ties),
-        lexical=lexical,
-        popularity=Popularity(catalogue.popularity, ties),
-        repurchase=repurchase.ranker,
-        item_to_item=item_to_item,
-        left_out=left_out,
+    """Fit them, and report which settings validation chose."""
+    fitted = fit(
+        Interactions.load(run.input("interactions")),
+        SyntheticQueries.load(run.input("synthetic_queries")),
+        Embeddings.load(run.input("embeddings")),
+        run.params,
+        run.say,
     )
+    rankers = fitted.rankers
     rankers.save(run.folder)
     run.report(
         {
-            "items": len(ties),
-            "words": len(lexical["bm25"].vocabulary),
+            "items": len(rankers.popularity.ties),
+            "words": len(rankers.lexical["bm25"].vocabulary),
             "search": list(rankers.search),
             "recommendation": list(rankers.recommendation),
-            "left_out": [{"ranker": name, "why": why} for name, why in left_out.items()],
-            "chosen_on_queries": len(relevant),
-            "chosen_on_sessions": len(targets),
-            "settings": table,
+            "left_out": [{"ranker": name, "why": why} for name, why in rankers.left_out.items()],
+            "chosen_on_queries": fitted.queries,
+            "chosen_on_sessions": fitted.sessions,
+            "settings": fitted.table,
         }
     )
-
-
-def _lexical(params: RankersParams) -> dict[str, tuple[Terms, LexicalParams]]:
-    all_words = params.bm25.stopwords == "none"
-    return {
-        "bm25": ("words" if all_words else "words_but_stopwords", params.bm25),
-        "trigrams": ("trigrams", params.trigrams),
-    }
-
-
-def _maker(fit: Callable[..., Any], power: float, ties: Rows) -> Callable[..., ItemToItem]:
-    """Return what makes a ranker of settings; those of asking alone fit nothing anew."""
-    kept = lru_cache(maxsize=KEPT)(fit)
-
-    def make(*, history: int, decay: float, **settings: Any) -> ItemToItem:
-        return ItemToItem(kept(**settings), history, decay, power, ties)
-
-    return make
-
-
-def _log(data: Interactions, catalogue: Catalogue) -> Log:
-    train = data.interactions("train")
-    users = train["user_id"].astype("category").cat.codes.to_numpy().astype(np.int64)
-    rows = catalogue.rows(train["item_id"].to_numpy())
-    return Log(users, rows, len(catalogue.item_ids))
-
-
-def _queries(
-    queries: SyntheticQueries, catalogue: Catalogue, params: RankersParams
-) -> tuple[Queries, list[Rows]]:
-    """Return validation queries, which words alone are ranked for, and their right answers."""
-    tasks = queries.tasks("validation")
-    kept = choose_by_hash(tasks.queries, params.questions, params.seed)
-    texts = [tasks.queries[place] for place in kept]
-    relevant = catalogue.row_lists([tasks.targets[place] for place in kept])
-    return Queries(texts, np.zeros((len(texts), 0), np.float32)), relevant
-
-
-def _sessions(
-    data: Interactions,
-    catalogue: Catalogue,
-    params: RankersParams,
-    repeats: Literal["exclude", "allow"],
-) -> tuple[Histories, list[Rows]]:
-    """Return validation histories and what came next."""
-    sessions = data.sessions("validation", repeats=repeats)
-    kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
-    histories = catalogue.row_lists([sessions.histories[place] for place in kept])
-    targets = catalogue.row_lists([sessions.targets[place] for place in kept])
-    return Histories(histories, repeats == "allow"), targets
-
-
-def _row(name: str, found: Tuned[Any], run: Run[RankersParams]) -> dict[str, Any]:
-    """Say and return what was chosen."""
-    settings = ", ".join(f"{knob} {value:g}" for knob, value in found.settings.items())
-    if found.worth is None:
-        run.say(f"{name}: validation asks nothing, so the first settings stand: {settings}")
-        return {"ranker": name, "settings": settings, f"recall@{CUT}": None, f"ndcg@{CUT}": None}
-    recall, ndcg = found.worth
-    run.say(f"{name}: {settings}; recall@{CUT} {recall:.3f} on validation")
-    return {"ranker": name, "settings": settings, f"recall@{CUT}": recall, f"ndcg@{CUT}": ndcg}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assets.embeddings.artifact import Embeddings
 from assets.files import read_json, write_json
@@ -29,6 +30,8 @@ class Rankers:
         repurchase: What a history holds; ranks nothing where repeats are excluded.
         item_to_item: By name, what speaks for what.
         left_out: By name, why it is not among those.
+        chosen: By name, the settings that it was fitted and is asked with, knob to value; of who
+            has any.
     """
 
     dense: Dense
@@ -37,6 +40,7 @@ class Rankers:
     repurchase: Repurchase
     item_to_item: Mapping[str, ItemToItem]
     left_out: Mapping[str, str]
+    chosen: Mapping[str, Mapping[str, Any]]
 
     @property
     def search(self) -> dict[str, Ranker[Queries]]:
@@ -68,6 +72,7 @@ class Rankers:
                 "decay": self.repurchase.decay,
             },
             "left_out": dict(self.left_out),
+            "chosen": {name: dict(settings) for name, settings in self.chosen.items()},
         }
         write_json(folder / "manifest.json", manifest)
 
@@ -91,4 +96,5 @@ class Rankers:
                 name: ItemToItem.load(folder, name, ties) for name in manifest["item_to_item"]
             },
             left_out=manifest["left_out"],
+            chosen=manifest.get("chosen", {}),  # earlier versions kept none
         )
