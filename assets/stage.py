@@ -187,17 +187,36 @@ def base_name(file: Path = BASE_FILE) -> str | None:
     Raises:
         UserError: The file cannot be read, or holds something else.
     """
+    name = _base(file)["release"]
+    return None if name is None else str(name)
+
+
+def final_asked(file: Path = BASE_FILE) -> bool:
+    """Tell whether this run was asked to end with the final fit; not where the file is missing.
+
+    Raises:
+        UserError: The file cannot be read, or holds something else.
+    """
+    return bool(_base(file)["final"])
+
+
+def _base(file: Path) -> dict[str, Any]:
+    """Return `release` and `final` as the file has them."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
+        content = {"release": None}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{file} cannot be read: {error}") from error
-    if not isinstance(content, dict) or set(content) != {"release"}:
+    keys = set(content) if isinstance(content, dict) else set()
+    if not {"release"} <= keys <= {"release", "final"}:
         raise UserError(
-            f"{file} must hold one key, `release:`, with the name of a release or null."
+            f"{file} must hold the key `release:`, with the name of a release or null, and `final:`"
+            ", true or false."
         )
-    return None if content["release"] is None else str(content["release"])
+    if not isinstance(content.get("final", False), bool):
+        raise UserError(f"{file}: `final` is {content['final']!r}; it must be true or false.")
+    return {"final": False, **content}
 
 
 def base_release() -> Path | None:

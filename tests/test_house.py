@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[1]
 SHARED = {"stage", "machine", "threads", "files", "exact", "evaluation", "ranking", "training"}
 HANDED_OVER = {  # beside the artifacts
     ("interactions", "catalogue"),
+    ("rankers", "fitting"),
+    ("rankers", "params"),
+    ("retriever", "fitting"),
+    ("retriever", "params"),
     ("semantic_ids", "buckets"),
     ("semantic_ids", "trie"),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.files import read_json
@@ -59,14 +60,26 @@ class Interactions:
     """The tables of a folder made by the stage, read when first asked for.
 
     Rows of the test split are handed out only to who names that split.
+
+    Attributes:
+        folder: Where they lie.
+        all_train: See :meth:`all_as_train`.
     """
 
     folder: Path
+    all_train: bool = False
 
     @classmethod
     def load(cls, folder: Path) -> Interactions:
         """Open a folder; nothing is read yet."""
         return cls(Path(folder))
+
+    def all_as_train(self) -> Interactions:
+        """Return the same data with every interaction and every real query in the train split.
+
+        For who learns once more after all was measured. Pairs stay as they were counted.
+        """
+        return Interactions(self.folder, all_train=True)
 
     @cached_property
     def items(self) -> pd.DataFrame:
@@ -75,7 +88,21 @@ class Interactions:
         Columns: item_id, title, text, category, brand, attributes (JSON object), document,
         train_interactions (positive interactions in the train split).
         """
-        return self._read("items")
+        items = self._read("items")
+        if self.all_train:
+            counts = self.interactions("train")["item_id"].value_counts()
+            counted = items["item_id"].map(counts).fillna(0)
+            items["train_interactions"] = counted.astype(items["train_interactions"].dtype)
+        return items
+
+    def save_items(self, folder: Path) -> None:
+        """Write :attr:`items` as the file of them that a folder of the stage holds."""
+        table = pq.read_table(self.folder / "items.parquet")
+        place = table.schema.get_field_index("train_interactions")
+        counts = pa.array(self.items["train_interactions"], table.schema.types[place])
+        pq.write_table(
+            table.set_column(place, table.schema.field(place), counts), folder / "items.parquet"
+        )
 
     def interactions(self, *splits: Split) -> pd.DataFrame:
         """Positive interactions of some splits, by user_id and position.
@@ -184,6 +211,9 @@ class Interactions:
     def _read(self, table: str, splits: Sequence[Split] | None = None) -> pd.DataFrame:
         if splits is not None and not splits:
             raise TypeError(f"Interactions.{table}() needs the names of the splits to read.")
-        chosen = None if splits is None else [("split", "in", list(splits))]
+        moved = self.all_train and table in {"interactions", "queries"}
+        chosen = None if splits is None or moved else [("split", "in", list(splits))]
         frame = pq.read_table(self.folder / f"{table}.parquet", filters=chosen).to_pandas()
+        if moved:
+            frame = frame.assign(split="train")[: None if "train" in (splits or ()) else 0]
         return frame.reset_index(drop=True)

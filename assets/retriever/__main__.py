@@ -9,15 +9,11 @@ import pandas as pd
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
-from assets.interactions.catalogue import Catalogue
 from assets.machine import Machine, precision_for
 from assets.quality_gate.artifact import Verdict
-from assets.retriever.artifact import WHY_NOT
-from assets.retriever.examples import read_examples
 from assets.retriever.figures import draw_training
+from assets.retriever.fitting import fit
 from assets.retriever.params import RetrieverParams
-from assets.retriever.training import train, untrained
-from assets.retriever.validation import Validation
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -45,25 +41,16 @@ def main(run: Run[RetrieverParams]) -> None:
     encoder = BiEncoder.load(run.input("bi_encoder"), device)
     embeddings = Embeddings.load(run.input("embeddings"))
 
-    catalogue = Catalogue.of(data)
-    examples = read_examples(catalogue, data, queries, encoder, embeddings)
-    for task, why in WHY_NOT.items():
-        if task not in examples.tasks:
-            run.say(f"does not learn {task}: {why}.")
-    generator = untrained(
-        params, ids, embeddings.text, catalogue.popularity, examples.tasks, device
-    )
-    validation = Validation.sample(
-        queries.tasks("validation"), data.sessions("validation"), catalogue, encoder, params
-    )
     inputs = [run.input(stage) for stage in READ]
     folder = training_folder(run.name, inputs, params.model_dump() | {"device": device})
-    course = train(generator, examples, validation, params, folder, run.say)
+    generator, course = fit(
+        ids, data, queries, encoder, embeddings, params, device=device, folder=folder, say=run.say
+    )
 
     generator.save(run.folder)
     table = pd.DataFrame(course.curve)
     table.to_csv(run.folder / "training.csv", index=False, float_format="%.5g")
-    draw_training(examples.tasks, course.curve, course.looks, run.folder / "training.png")
+    draw_training(generator.tasks, course.curve, course.looks, run.folder / "training.png")
     kept = next(row for row in course.looks if row["step"] == course.kept)
     run.report(
         {

@@ -70,6 +70,7 @@ class Shape:
     item_vectors: bool
     code_vectors: bool
     text_vectors: bool
+    positions_per_item: str = "one"
 
     @classmethod
     def of(cls, params: RetrieverParams) -> Shape:
@@ -156,7 +157,15 @@ class CompactModel(nn.Module):
             (histories, length, hidden): after each item the state from which the next one follows.
         """
         place = self.place.weight[: rows.shape[1]]
-        return self._read(self.item_vectors(rows, dropped) + place)
+        if self.shape.positions_per_item == "one":
+            return self._read(self.item_vectors(rows, dropped) + place)
+        codes = self.item_codes[rows]
+        first = [table(codes[..., level]) for level, table in enumerate(self.codes[:-1])]
+        # what is known of an item beside its codes stands where its last one does
+        last = self.item_vectors(rows, dropped) - sum(first)
+        read = torch.stack([*first, last], dim=2) + self.level.weight + place[:, None]
+        levels = len(self.codes)
+        return self._read(read.flatten(1, 2))[:, levels - 1 :: levels]
 
     def query_states(self, vectors: Tensor) -> Tensor:
         """Read (queries, dim) vectors; return the (queries, hidden) states."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from assets.machine import Precision
 from assets.stage import Params
@@ -31,6 +31,11 @@ class RetrieverParams(Params):
     )
     code_vectors: bool = Field(True, description="Whether an item is read through its codes.")
     text_vectors: bool = Field(True, description="Whether an item is read through its text.")
+    positions_per_item: Literal["one", "one_per_code"] = Field(
+        "one",
+        description="Places of a history that an item takes: `one`, or, as TIGER reads them, "
+        "`one_per_code`, which takes about as many times longer as a SID has codes.",
+    )
     item_dropout: float = Field(
         0.1,
         ge=0,
@@ -92,3 +97,9 @@ class RetrieverParams(Params):
         description="What a unit of similarity between the query and the mean vector under a node "
         "adds to the log probability of a search's beam, in a look at validation.",
     )
+
+    @model_validator(mode="after")
+    def _has_codes_to_read(self) -> RetrieverParams:
+        if self.positions_per_item == "one_per_code" and not self.code_vectors:
+            raise ValueError("`positions_per_item: one_per_code` needs `code_vectors: true`")
+        return self

@@ -66,12 +66,14 @@ class Course:
     Attributes:
         curve: One row per step: step, and the losses there are, as ``<task>_<head>_loss``.
         looks: One row per look at validation: step, recalls.
-        kept: Steps done at the look whose weights were kept.
+        kept: Steps done at the look whose weights were kept ...
+        kept_epochs: ... and the passes that they are.
     """
 
     curve: list[dict[str, float]] = field(default_factory=list)
     looks: list[dict[str, float]] = field(default_factory=list)
     kept: int = 0
+    kept_epochs: int = 0
 
 
 def train(
@@ -81,6 +83,7 @@ def train(
     params: RetrieverParams,
     folder: Path,
     say: Callable[[str], None],
+    epochs: int | None = None,
 ) -> Course:
     """Train the generator's model in place and leave it as it was at its best look at validation.
 
@@ -91,6 +94,7 @@ def train(
         params: Those of the stage, their precision decided.
         folder: Holds a checkpoint of each look; a killed training goes on from the last one.
         say: Takes lines for whoever watches.
+        epochs: Passes after which it ends, the learning rate where it is then; None: all.
     """
     model, rng = generator.model, np.random.default_rng(params.seed)
     optimiser = _optimiser(model, params)
@@ -107,8 +111,9 @@ def train(
         course = Course(state["curve"], state["looks"])
         say(f"training goes on after step {done}")
     steps, look = params.epochs * lesson.steps, params.check_every * lesson.steps
+    end = steps if epochs is None else epochs * lesson.steps
     batches: list[Rows | None] = []
-    for step in steps_foreseen(range(done, steps), "training", _shorter(params, model.device.type)):
+    for step in steps_foreseen(range(done, end), "training", _shorter(params, model.device.type)):
         if not batches:
             batches = lesson.epoch(rng)
         share = warmup_cosine(step, round(params.warmup * steps), steps)
@@ -121,12 +126,13 @@ def train(
         optimiser.step()
         course.curve.append({"step": step, **{name: x.item() for name, x in losses.items()}})
         done = step + 1
-        if done % look and done < steps:
+        if done % look and done < end:
             continue
         model.eval()
         # what a generator computes once of its weights is computed anew
         numbers = validation.measure(replace(generator))
-        say(f"after {done} steps " + ", ".join(f"{k} {v:.3f}" for k, v in numbers.items()))
+        said = ", ".join(f"{k} {v:.3f}" for k, v in numbers.items())
+        say(f"after {done} steps {said or 'validation asks nothing'}")
         course.looks.append({"step": done, **numbers})
         best.look(done, validation.score(numbers))
         checkpoint.save(
@@ -143,7 +149,7 @@ def train(
         )
     best.put_back()
     model.eval()
-    course.kept = best.step
+    course.kept, course.kept_epochs = best.step, best.step // lesson.steps
     return course
 
 

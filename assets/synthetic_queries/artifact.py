@@ -45,6 +45,10 @@ class SyntheticQueries:
         """Read what :meth:`save` wrote."""
         return cls(pq.read_table(Path(folder) / "queries.parquet").to_pandas())
 
+    def all_as_train(self) -> SyntheticQueries:
+        """Return the same queries, all in the train split: see ``Interactions.all_as_train``."""
+        return SyntheticQueries(self.table.assign(split="train"))
+
     def tasks(self, *splits: str) -> SearchTasks:
         """Return the queries of some splits, one entry per query text, in order of query_id."""
         rows = self.table[self.table["split"].isin(splits)]

@@ -19,7 +19,9 @@ from assets.stage import CACHE
 CODE = Path(__file__).parents[1]
 
 
-def training_folder(stage: str, inputs: Iterable[Path], settings: Mapping[str, Any]) -> Path:
+def training_folder(
+    stage: str, inputs: Iterable[Path], settings: Mapping[str, Any], beside: Iterable[str] = ()
+) -> Path:
     """Return the folder of a training, the same one after a kill; the stage's others are removed.
 
     It is named after all that a training's end depends on, so none goes on from another's middle.
@@ -28,8 +30,10 @@ def training_folder(stage: str, inputs: Iterable[Path], settings: Mapping[str, A
         stage: The stage; its code counts.
         inputs: Folders that the training reads.
         settings: Params, precision, device: plain values by name.
+        beside: Other stages whose code it trains with.
     """
-    code = [*(CODE / stage).rglob("*.py"), *(CODE / "training").glob("*.py")]
+    folders = [CODE / name for name in (stage, *beside, "training")]
+    code = [file for folder in folders for file in folder.rglob("*.py")]
     sources = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(code)]
     versions = [version_of(folder) for folder in inputs]
     key = json.dumps([torch.__version__, sources, versions, dict(settings)], sort_keys=True)

@@ -25,13 +25,21 @@ from orchestration.commands.terminal import (
 )
 
 PANEL = "Build and release"
+Final = Annotated[
+    bool,
+    typer.Option(
+        "--final",
+        help="Once all is measured, let what is released learn once more, from validation and test "
+        "too. Without it `final_fit.enabled` in params.yaml decides.",
+    ),
+]
 commands = typer.Typer()
 
 
 @commands.command(rich_help_panel=PANEL)
-def run(as_json: AsJson = False) -> None:
+def run(final: Final = False, as_json: AsJson = False) -> None:
     """Bring every stage up to date, publish, and show what came of it."""
-    _run(project_root(), as_json)
+    _run(project_root(), final, as_json)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -39,6 +47,7 @@ def refresh(
     name: Annotated[
         str | None, typer.Argument(help="Such as r3; default: the current release.")
     ] = None,
+    final: Final = False,
     as_json: AsJson = False,
 ) -> None:
     """Keep encoder, codebooks and IDs of a release, give new items IDs beside them, and run."""
@@ -53,20 +62,20 @@ def refresh(
         said = f"nothing to grow: {release.name} holds all there is; data/base.yaml stays as it is"
         console(sys.stderr if as_json else None).print(said)
     else:
-        set_base(root, release.name)
-    _run(root, as_json)
+        set_base(root, release.name, final)
+    _run(root, final, as_json)
 
 
 @commands.command(rich_help_panel=PANEL)
-def rebuild(as_json: AsJson = False) -> None:
+def rebuild(final: Final = False, as_json: AsJson = False) -> None:
     """Learn everything anew, encoder, codebooks and IDs, and run."""
     from orchestration.growth import set_base
     from orchestration.project_params import require_valid_params
 
     root = project_root()
     require_valid_params(root)
-    set_base(root, None)
-    _run(root, as_json)
+    set_base(root, None, final)
+    _run(root, final, as_json)
 
 
 def _is_built(root: Path, release: Any) -> bool:
@@ -80,14 +89,14 @@ def _is_built(root: Path, release: Any) -> bool:
     return release.assets == made and not pipeline.stale()
 
 
-def _run(root: Path, as_json: bool) -> None:
+def _run(root: Path, final: bool, as_json: bool) -> None:
     from orchestration.commands.full_run import build, still_answers, summary
     from orchestration.releases.publishing import publish
     from orchestration.releases.store import PublishError, current
 
     progress = console(sys.stderr if as_json else None)
     signal.signal(signal.SIGTERM, _stop)  # an exception, so that DVC is ended too
-    done = build(root, progress)
+    done = build(root, progress, final=final)
     before = current(root)
     refusal = None
     try:
@@ -162,13 +171,14 @@ def releases(as_json: AsJson = False) -> None:
         print("nothing is released yet: `sidmill run` builds everything and publishes it")
     else:
         print_table(
-            ["", "release", "published", *(f"{task}\nrecall@10" for task in RECALL)],
+            ["", "release", "published", *(f"{task}\nrecall@10" for task in RECALL), "final\nfit"],
             [
                 [
                     "current" if row["current"] else "",
                     row["name"],
                     row["created"],
                     *(row["metrics"].get(task) for task in RECALL),
+                    "yes" if row["final_fit"] else "",
                 ]
                 for row in rows
             ],
@@ -267,7 +277,7 @@ def _stop(*_: object) -> NoReturn:
 def _entry(release: Any, used: Any) -> dict[str, Any]:
     """Return what is told of a release in JSON."""
     names = ["name", "number", "created", "sid_version", "metrics"]
-    names += ["comparisons", "notes", "accepted"]
+    names += ["comparisons", "notes", "accepted", "final_fit"]
     entry = {name: getattr(release, name) for name in names}
     is_current = used is not None and used.name == release.name
     return {**entry, "folder": str(release.folder), "current": is_current}

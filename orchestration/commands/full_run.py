@@ -23,7 +23,7 @@ from rich.text import Text
 from assets.files import read_json
 from assets.stage import BASE_FILE, UserError
 from orchestration.dvc_pipeline import Outcome, Pipeline, StageFailedError, repro
-from orchestration.growth import set_base
+from orchestration.growth import final_asked, set_base, set_final
 from orchestration.project_params import require_valid_params
 from orchestration.releases.store import current
 
@@ -110,12 +110,13 @@ class Watcher:
             self._status.update(Text(f"{self.doing.name}  {what}"))
 
 
-def build(root: Path, console: Console) -> list[StageRun]:
+def build(root: Path, console: Console, *, final: bool = False) -> list[StageRun]:
     """Bring every stage up to date.
 
     Args:
         root: The project's folder.
         console: Where progress goes.
+        final: End with the final fit; else it is as `final_fit.enabled` in params.yaml says.
 
     Returns:
         What became of each stage, in the order they were looked at.
@@ -124,6 +125,12 @@ def build(root: Path, console: Console) -> list[StageRun]:
         UserError: A stage failed; the text says which, why, and what still answers.
     """
     get_ready(root, console)
+    if _asks_for_final(Pipeline.load(root)):
+        set_final(root, final)
+    elif final:
+        raise UserError(
+            "dvc.yaml has no stage that takes `final` of data/base.yaml: see final_fit."
+        )
     watcher, started = Watcher(console), time.time()
     try:
         with watcher.watching():
@@ -145,6 +152,7 @@ def summary(root: Path, done: list[StageRun]) -> dict[str, Any]:
     return {
         "stages": [asdict(stage) for stage in done],
         "release": release.name if release else None,
+        "final_fit": release.final_fit if release else False,
         "table": measured.get("table", []),
         "skipped": measured.get("skipped", []),
         "answered_by": read_json(chosen).get("sentences", []) if chosen.is_file() else [],
@@ -169,10 +177,15 @@ def get_ready(root: Path, console: Console) -> None:
         UserError: A fault in params.yaml, which would stop a stage in its turn; or DVC's own.
     """
     require_valid_params(root)
-    asked = {file for stage in Pipeline.load(root).stages.values() for file, _ in stage.params}
+    pipeline = Pipeline.load(root)
+    asked = {file for stage in pipeline.stages.values() for file, _ in stage.params}
     if str(BASE_FILE) in asked and not (root / BASE_FILE).exists():
         set_base(root, None)
         console.print(f"{BASE_FILE} was missing: written again, and everything is learnt anew")
+    elif _asks_for_final(pipeline):
+        set_final(
+            root, final_asked(root)
+        )  # DVC wants the key, which earlier versions did not write
     in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not (root / ".dvc").is_dir():
         _dvc(root, "init", "--quiet", *([] if in_git else ["--no-scm"]))
@@ -185,6 +198,10 @@ def get_ready(root: Path, console: Console) -> None:
             "no git repository here: DVC will work without one (`core.no_scm` in "
             ".dvc/config.local; remove it after `git init`)"
         )
+
+
+def _asks_for_final(pipeline: Pipeline) -> bool:
+    return any((str(BASE_FILE), "final") in stage.params for stage in pipeline.stages.values())
 
 
 def _dvc(root: Path, *words: str) -> None:

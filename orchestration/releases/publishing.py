@@ -32,6 +32,10 @@ from orchestration.releases.store import (
 # What people did, which neither serving nor growing reads: it stays in the workbench. (Pairs of
 # items and the text of queries go along, since `sidmill export` writes training sets of them.)
 LOGS = {"interactions": {"interactions.parquet", "queries.parquet", "rejects.parquet"}}
+FINAL = "final_fit"
+FINAL_NOTE = (
+    "trained once more, on all splits, after measuring: the metrics are those of the model before"
+)
 
 
 def publish(root: Path, force: bool = False) -> Release:
@@ -71,6 +75,7 @@ def publish(root: Path, force: bool = False) -> Release:
             raise PublishError(
                 f"{'; '.join(found.problems)}. `sidmill publish --force` publishes all the same."
             )
+        final = _is_final(root / "data")
         number = max((release.number for release in releases(root)), default=0) + 1
         name = f"r{number}-{sid_version[:8]}"
         release = Release(
@@ -83,8 +88,13 @@ def publish(root: Path, force: bool = False) -> Release:
             assets=hashes,
             params=yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")),
             comparisons=[comparison.row() for comparison in found.comparisons],
-            notes=[*(comparison.sentence() for comparison in found.comparisons), *found.notes],
+            notes=[
+                *(comparison.sentence() for comparison in found.comparisons),
+                *found.notes,
+                *([FINAL_NOTE] if final else []),
+            ],
             accepted=found.problems,
+            final_fit=final,
         )
         release = _write(release, root / "data", pipeline)
         prune(root, params.keep)
@@ -133,6 +143,27 @@ def _metrics(folder: Path) -> dict[str, float]:
     return {task: report[key] for task, key in RECALL.items() if report.get(key) is not None}
 
 
+def _is_final(data: Path) -> bool:
+    """Tell whether the final fit was asked for; a pipeline may have no such stage."""
+    report = data / FINAL / "report.json"
+    return report.is_file() and bool(read_json(report)["enabled"])
+
+
+def put_final_fit(folder: Path) -> None:
+    """Let what was trained on all splits take the place of what was measured.
+
+    The stage keeps its files as the stages do whose work it did again: each takes the place of its
+    namesake. Reports and figures, which tell of measuring, have none and stay.
+
+    Args:
+        folder: A copy of the assets.
+    """
+    for stage in [path for path in (folder / FINAL).iterdir() if path.is_dir()]:
+        for file in stage.iterdir():
+            file.replace(folder / stage.name / file.name)
+        stage.rmdir()
+
+
 def _require_no_return(root: Path, used: Release, hashes: Mapping[str, str]) -> None:
     """Refuse the content of a newer release that somebody has moved back from."""
     for release in releases(root):
@@ -156,6 +187,8 @@ def _write(release: Release, data: Path, pipeline: Pipeline) -> Release:
                 f"run `dvc repro {name}` and publish then."
             )
         left_out |= {name: left} if left else {}
+    if release.final_fit:
+        put_final_fit(partial)
     release = replace(release, left_out=left_out)
     write_page(partial, release, pipeline).chmod(0o444)
     entry = asdict(release)

@@ -54,6 +54,7 @@ class Release:
         notes: The same in sentences, and what was not compared.
         accepted: What spoke against it when it was published by force.
         left_out: Files of each asset that were not copied, because only a build needs them.
+        final_fit: Whether what answers was trained once more, on all splits, after measuring.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Release:
     notes: Sequence[str] = ()
     accepted: Sequence[str] = ()
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    final_fit: bool = False
 
 
 def releases(root: Path) -> list[Release]:

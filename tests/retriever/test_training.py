@@ -149,6 +149,23 @@ def test_an_item_nobody_touched_is_read_through_codes_and_text_alone():
     assert (after[1] != before[1]).any(dim=1).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("positions_per_item", ["one", "one_per_code"])
+def test_a_state_knows_its_item_and_those_before_it_alone(positions_per_item):
+    rng = np.random.default_rng(0)
+    text = rng.standard_normal((6, 4)).astype(np.float32)
+    features = Features(rng.integers(3, size=(6, 3)), text, np.ones(6, dtype=bool), [3, 3, 3])
+    shape = Shape.of(RetrieverParams(hidden=8, heads=2, positions_per_item=positions_per_item))
+    model = CompactModel(shape, features).eval()
+    history = torch.tensor([[0, 1, 2, 3]])
+    with torch.inference_mode():
+        states = model.history_states(history)[0]
+        for place in range(4):
+            other = history.clone()
+            other[0, place] = 5
+            changed = (model.history_states(other)[0] != states).any(dim=1)
+            assert changed.tolist() == [later >= place for later in range(4)]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
