@@ -92,7 +92,7 @@ def _is_built(root: Path, release: Any) -> bool:
 def _run(root: Path, final: bool, as_json: bool) -> None:
     from orchestration.commands.full_run import build, still_answers, summary
     from orchestration.releases.publishing import publish
-    from orchestration.releases.store import PublishError, current
+    from orchestration.releases.store import FINAL_FIT, PublishError, current
 
     progress = console(sys.stderr if as_json else None)
     signal.signal(signal.SIGTERM, _stop)  # an exception, so that DVC is ended too
@@ -116,6 +116,8 @@ def _run(root: Path, final: bool, as_json: bool) -> None:
         print_results(result["table"])
         for line in result["answered_by"]:
             progress.print(line)
+        if result["final_fit"] and not refusal:
+            progress.print(f"{result['release']}: {FINAL_FIT}")
         for line in result["skipped"]:
             progress.print(f"skipped {line}")
         if result["report"]:
@@ -154,6 +156,8 @@ def publish(
         print(f"published {release.name}: {release.folder}")
         for note in (*release.notes, *(f"forced although {why}" for why in release.accepted)):
             print(note)
+        if release.final_fit:
+            print(store.FINAL_FIT)
 
 
 @commands.command(rich_help_panel=PANEL)

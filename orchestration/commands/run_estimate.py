@@ -50,6 +50,7 @@ STAGES = {
     "rankers": Rates(5, items=4000, interactions=250),
     "answers": Rates(40, items=5000, users=2000),
     "metrics": Rates(5, items=2000, users=12_000),
+    "final_fit": Rates(0.3),  # off, as by default; on, as `retriever` and `rankers` together
 }
 MEMORY = Rates(1200, items=10_000, interactions=2000, users=50_000)  # MB, and bytes for each
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -26,10 +26,8 @@ from orchestration.releases.answering import common_labels
 from orchestration.releases.comparing import WHOLE
 from orchestration.releases.examples import examples
 from orchestration.releases.lineage import draw
+from orchestration.releases.store import FINAL_FIT, Release
 from orchestration.releases.templates import environment
-
-if TYPE_CHECKING:
-    from orchestration.releases.store import Release
 
 NAME = "report.html"
 PREFIXES, TITLES, SAMPLES = 8, 5, 12
@@ -70,6 +68,7 @@ def write_page(folder: Path, release: Release, pipeline: Pipeline) -> Path:
         release=release,
         params=yaml.safe_dump(dict(release.params), sort_keys=False, allow_unicode=True),
         lineage=draw(pipeline),
+        final_fit=FINAL_FIT if release.final_fit else None,
         missing=missing,
         **{name: parts.get(name) for name in PARTS},
     )

@@ -33,9 +33,6 @@ from orchestration.releases.store import (
 # items and the text of queries go along, since `sidmill export` writes training sets of them.)
 LOGS = {"interactions": {"interactions.parquet", "queries.parquet", "rejects.parquet"}}
 FINAL = "final_fit"
-FINAL_NOTE = (
-    "trained once more, on all splits, after measuring: the metrics are those of the model before"
-)
 
 
 def publish(root: Path, force: bool = False) -> Release:
@@ -75,7 +72,6 @@ def publish(root: Path, force: bool = False) -> Release:
             raise PublishError(
                 f"{'; '.join(found.problems)}. `sidmill publish --force` publishes all the same."
             )
-        final = _is_final(root / "data")
         number = max((release.number for release in releases(root)), default=0) + 1
         name = f"r{number}-{sid_version[:8]}"
         release = Release(
@@ -88,13 +84,9 @@ def publish(root: Path, force: bool = False) -> Release:
             assets=hashes,
             params=yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")),
             comparisons=[comparison.row() for comparison in found.comparisons],
-            notes=[
-                *(comparison.sentence() for comparison in found.comparisons),
-                *found.notes,
-                *([FINAL_NOTE] if final else []),
-            ],
+            notes=[*(comparison.sentence() for comparison in found.comparisons), *found.notes],
             accepted=found.problems,
-            final_fit=final,
+            final_fit=_is_final(root / "data"),
         )
         release = _write(release, root / "data", pipeline)
         prune(root, params.keep)

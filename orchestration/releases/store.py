@@ -31,6 +31,10 @@ from orchestration.growth import base_name
 
 NAME = re.compile(r"r(\d+)-[0-9a-f]{8}")
 NOTHING_YET = "nothing is released yet"
+FINAL_FIT = (
+    "what answers was trained once more, on all splits, after measuring; the metrics are those of "
+    "the model before"
+)
 
 
 class PublishError(UserError):

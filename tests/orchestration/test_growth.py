@@ -198,7 +198,9 @@ def test_a_refresh_refuses_other_codebooks_and_other_policies(grown, tmp_path):
         ("release: r9-00000000", r"names the release 'r9-00000000', but data/releases holds none"),
         ("release: ../x", "names the release '../x'"),
         ("release: [", "data/base.yaml cannot be read"),
-        ("", "must hold one key, `release:`"),
+        ("", "must hold the key `release:`"),
+        ("release: null\nfinally: true", "must hold the key `release:`"),
+        ("release: null\nfinal: 1", "`final` is 1; it must be true or false"),
     ],
 )
 def test_a_file_that_names_no_release_is_a_sentence(project, tmp_path, text, words):
