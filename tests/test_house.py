@@ -12,7 +12,10 @@ import yaml
 from assets.stage import Params, stage_names
 
 ROOT = Path(__file__).parents[1]
-SHARED = {"stage", "machine", "threads", "files", "exact", "evaluation", "ranking", "training"}
+SHARED = {
+    *("stage", "machine", "threads", "files", "exact", "evaluation", "ranking"),
+    *("sequential", "training"),
+}
 HANDED_OVER = {  # beside the artifacts
     ("interactions", "catalogue"),
     ("rankers", "fitting"),

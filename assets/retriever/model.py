@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from assets.retriever.blocks import Block
+from assets.sequential.blocks import Block
 from assets.stage import UserError
 
 if TYPE_CHECKING:

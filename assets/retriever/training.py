@@ -6,7 +6,7 @@ The best moment by validation is what is kept; a killed training goes on from it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,14 @@ from assets.machine import bfloat16_is_fast
 from assets.ranking import Rows, Task
 from assets.retriever.artifact import Generator
 from assets.retriever.examples import Examples
-from assets.retriever.losses import item_loss, sid_loss
+from assets.retriever.losses import sid_loss
 from assets.retriever.model import CompactModel, Features, Shape
 from assets.retriever.params import RetrieverParams
 from assets.retriever.validation import Validation
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
-from assets.training.best import BestMoment
-from assets.training.checkpoints import Checkpoint
-from assets.training.forecast import steps_foreseen
-from assets.training.schedules import set_learning_rate, warmup_cosine
+from assets.sequential.sampled_softmax import sampled_softmax_loss
+from assets.training.course import Course, Plan, follow
 
 
 def untrained(
@@ -59,23 +57,6 @@ def untrained(
     )
 
 
-@dataclass
-class Course:
-    """How a training went.
-
-    Attributes:
-        curve: One row per step: step, and the losses there are, as ``<task>_<head>_loss``.
-        looks: One row per look at validation: step, recalls.
-        kept: Steps done at the look whose weights were kept ...
-        kept_epochs: ... and the passes that they are.
-    """
-
-    curve: list[dict[str, float]] = field(default_factory=list)
-    looks: list[dict[str, float]] = field(default_factory=list)
-    kept: int = 0
-    kept_epochs: int = 0
-
-
 def train(
     generator: Generator,
     examples: Examples,
@@ -84,7 +65,7 @@ def train(
     folder: Path,
     say: Callable[[str], None],
     epochs: int | None = None,
-) -> Course:
+) -> tuple[Course, int]:
     """Train the generator's model in place and leave it as it was at its best look at validation.
 
     Args:
@@ -95,62 +76,39 @@ def train(
         folder: Holds a checkpoint of each look; a killed training goes on from the last one.
         say: Takes lines for whoever watches.
         epochs: Passes after which it ends, the learning rate where it is then; None: all.
+
+    Returns:
+        How it went, losses as ``<task>_<head>_loss``, and the passes that were kept.
     """
     model, rng = generator.model, np.random.default_rng(params.seed)
-    optimiser = _optimiser(model, params)
-    best, checkpoint, course = BestMoment(model), Checkpoint(folder), Course()
     lesson = _Lesson(generator, examples, params)
-    done = 0
-    if state := checkpoint.load():
-        done = state["done"]
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch_rng"])
-        best.restore(state["best"])
-        course = Course(state["curve"], state["looks"])
-        say(f"training goes on after step {done}")
-    steps, look = params.epochs * lesson.steps, params.check_every * lesson.steps
-    end = steps if epochs is None else epochs * lesson.steps
     batches: list[Rows | None] = []
-    for step in steps_foreseen(range(done, end), "training", _shorter(params, model.device.type)):
+
+    def losses(_: int) -> tuple[Tensor, dict[str, Tensor]]:
         if not batches:
-            batches = lesson.epoch(rng)
-        share = warmup_cosine(step, round(params.warmup * steps), steps)
-        set_learning_rate(optimiser, params.learning_rate * share)
-        model.train()
-        losses = lesson.losses(batches.pop(), rng)
-        optimiser.zero_grad(set_to_none=True)
-        lesson.weighted(losses).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
-        optimiser.step()
-        course.curve.append({"step": step, **{name: x.item() for name, x in losses.items()}})
-        done = step + 1
-        if done % look and done < end:
-            continue
-        model.eval()
+            batches.extend(lesson.epoch(rng))
+        parts = lesson.losses(batches.pop(), rng)
+        return lesson.weighted(parts), parts
+
+    def measure() -> tuple[float, dict[str, float]]:
         # what a generator computes once of its weights is computed anew
         numbers = validation.measure(replace(generator))
-        said = ", ".join(f"{k} {v:.3f}" for k, v in numbers.items())
-        say(f"after {done} steps {said or 'validation asks nothing'}")
-        course.looks.append({"step": done, **numbers})
-        best.look(done, validation.score(numbers))
-        checkpoint.save(
-            {
-                "done": done,
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "rng": rng.bit_generator.state,
-                "torch_rng": torch.get_rng_state(),
-                "best": best.state(),
-                "curve": course.curve,
-                "looks": course.looks,
-            }
-        )
-    best.put_back()
-    model.eval()
-    course.kept, course.kept_epochs = best.step, best.step // lesson.steps
-    return course
+        return validation.score(numbers), numbers
+
+    plan = Plan(
+        what="training",
+        steps=params.epochs * lesson.steps,
+        look=params.check_every * lesson.steps,
+        learning_rate=params.learning_rate,
+        warmup=params.warmup,
+        weight_decay=params.weight_decay,
+        adam_beta2=params.adam_beta2,
+        gradient_clip=params.gradient_clip,
+        shorter=_shorter(params, model.device.type),
+        end=None if epochs is None else epochs * lesson.steps,
+    )
+    course = follow(plan, model, losses, measure, rng, folder, say)
+    return course, course.kept // lesson.steps
 
 
 class _Lesson:
@@ -191,8 +149,14 @@ class _Lesson:
             loss = sid_loss(model, generator.trie, generator.leaf_of, states, items)
             found[f"{task}_sid_loss"] = loss
             if params.item_weight:
-                loss = item_loss(model, states, items, params.negatives, rng, dropped)
-                found[f"{task}_item_loss"] = loss
+                found[f"{task}_item_loss"] = sampled_softmax_loss(
+                    states,
+                    items,
+                    lambda rows: model.item_vectors(rows, dropped),
+                    len(model.item_codes),
+                    params.negatives,
+                    rng,
+                )
 
         with torch.autocast(
             model.device.type, torch.bfloat16, enabled=params.precision == "bfloat16"
@@ -221,16 +185,6 @@ class _Lesson:
             task, head, _ = name.split("_")
             total.append(tasks[task] * heads[head] * loss)
         return torch.stack(total).sum()
-
-
-def _optimiser(model: CompactModel, params: RetrieverParams) -> torch.optim.Optimizer:
-    """Make AdamW; biases and norms do not decay."""
-    weights = list(model.parameters())
-    groups = [
-        {"params": [w for w in weights if w.ndim > 1], "weight_decay": params.weight_decay},
-        {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(0.9, params.adam_beta2))
 
 
 def _shorter(params: RetrieverParams, device: str) -> list[str]:

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.retriever.examples import SearchExamples, Sequences
+from assets.retriever.examples import SearchExamples
+from assets.sequential.sequences import Sequences
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=6).filter(lambda found: max(found) > 1)
 

@@ -66,7 +66,7 @@ def lesson(project, monkeypatch):
             params,
         )
         folder.mkdir(exist_ok=True)
-        course = train(generator, examples, validation, params, folder, say)
+        course, _ = train(generator, examples, validation, params, folder, say)
         return course, generator.model.state_dict()
 
     return run

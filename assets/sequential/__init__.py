@@ -1,0 +1,1 @@
+"""What the models that read histories share: transformer blocks, batches of windows, a softmax."""
