@@ -115,7 +115,7 @@ def main() -> None:
         numbers |= neighbour_overlap(vectors, rebuilt, k=10, most=params.max_overlap_items, seed=0)
     with timed("hit rates of 2,000 sessions of 10 (faiss)", spent):
         sources = list(draw.integers(items, size=(params.max_sessions, 10)))
-        sought = Sought(sources, draw.integers(items, size=params.max_sessions))
+        sought = Sought(sources, list(draw.integers(items, size=(params.max_sessions, 1))))
         rates = [hits(space, sought, params.neighbours).mean() for space in (vectors, rebuilt)]
     numbers |= {
         "unplaced_items": 0,
