@@ -107,7 +107,7 @@ class SLITParams(BaseModel):
         20, ge=1, description="Items before an interaction that it is predicted from, in training."
     )
     fit_decay: Decay = Field(0.8, description="Weight of those per step into the past.")
-    neighbours: int = Field(500, ge=1, description=NEIGHBOURS.format(otherwise=", by size"))
+    neighbours: int = Field(200, ge=1, description=NEIGHBOURS.format(otherwise=", by size"))
     most_items: int = Field(
         20_000,
         ge=1,
