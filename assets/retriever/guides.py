@@ -3,7 +3,8 @@
 A SID says only roughly where an item lies, so a beam that judges inner nodes by codes alone
 leaves the right branch early. Where a ranking of items is at hand, a node is worth what the best
 item under it is worth there; otherwise what the best item under it can be expected to be worth,
-from the mean and the spread of the vectors under it, which is one matrix per table of IDs.
+from the mean and the spread of the vectors under its children, which is one matrix per table of
+IDs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from assets.semantic_ids.buckets import Buckets
 from assets.semantic_ids.trie import Trie
 
 SPREADS = 2.5  # vectors scatter more towards a query than evenly: 2 to 3 was best on validation
-GATHERED = 4  # times as many nodes as are asked for: from there on asked rows are read one by one
+MULTIPLIED = 1 << 16  # nodes of a level, 256 * 256, up to which queries meet them all at once
 
 
 def list_guide(trie: Trie, leaf_of: Tensor, ranked: Ranked, weight: float) -> Guide:
@@ -60,7 +61,8 @@ class NodeVectors:
 
     The best of n similarities that scatter normally about their mean with deviation s lies about
     s * sqrt(2 ln n) above it. Judged by the mean alone, a node of many items would lose to one of
-    few whose best item is worse.
+    few whose best item is worse. A node is worth what the best of its children can be expected to
+    hold: they lie closer together than all that is under the node, so less is left to expect.
     """
 
     def __init__(self, trie: Trie, buckets: Buckets, vectors: NDArray[np.float32]) -> None:
@@ -87,22 +89,50 @@ class NodeVectors:
             above[node[first]] = SPREADS * deviation * np.sqrt(2 * np.log(counts))
         self._means = torch.from_numpy(means).to(trie.code.device)
         self._above = torch.from_numpy(above).to(trie.code.device)
-        self._starts = trie.depth_starts
+        self._trie = trie
 
     def guide(self, queries: Tensor, weight: float) -> Guide:
         """Guide by the similarity of queries to the best that a node can be expected to hold.
+
+        Nodes do not look ahead to a level of more than ``MULTIPLIED`` nodes, and of that level only
+        those are read that are asked for: time and memory stay bounded however many items there
+        are.
 
         Args:
             queries: (rows, dim) float32.
             weight: Of a unit of similarity.
         """
+        starts = self._trie.depth_starts
+        known: dict[int, Tensor] = {}
+
+        def small(depth: int) -> bool:
+            return depth <= self._trie.levels and starts[depth + 1] - starts[depth] <= MULTIPLIED
+
+        def expected(depth: int) -> Tensor:
+            """Return (rows, nodes of the depth), by each node's own mean and spread."""
+            if depth not in known:
+                level = slice(*starts[depth : depth + 2])
+                known[depth] = queries @ self._means[level].T + self._above[level]
+            return known[depth]
 
         def guide(depth: int, asked: Tensor) -> Tensor:
-            first, end = self._starts[depth : depth + 2]
-            if end - first > GATHERED * asked.shape[1]:
-                near = torch.einsum("rnd,rd->rn", self._means[asked], queries)
+            if small(depth + 1):
+                worth = self._best_child(depth, expected(depth + 1))
+            elif small(depth):
+                worth = expected(depth)
             else:
-                near = (queries @ self._means[first:end].T).gather(1, asked - first)
-            return weight * (near + self._above[asked])
+                # row by row: what all rows ask for may be many times the matrix
+                rows = zip(asked, queries, strict=True)
+                near = torch.stack([self._means[nodes] @ query for nodes, query in rows])
+                return weight * (near + self._above[asked])
+            return weight * worth.gather(1, asked - starts[depth])
 
         return guide
+
+    def _best_child(self, depth: int, worth: Tensor) -> Tensor:
+        """Return (rows, nodes of a depth) the largest of (rows, nodes of the next)."""
+        first, end = self._trie.depth_starts[depth : depth + 2]
+        children = self._trie.first_child[first : end + 1].diff()
+        parent = torch.arange(end - first, device=worth.device).repeat_interleave(children)
+        best = torch.full((len(worth), end - first), -torch.inf, device=worth.device)
+        return best.scatter_reduce(1, parent.expand(len(worth), -1), worth, "amax")
