@@ -35,6 +35,7 @@ def synthetic_log() -> pa.Table:
             "timestamp": np.arange(INTERACTIONS, dtype=np.float64),
             "event": pa.nulls(INTERACTIONS, pa.string()),
             "weight": pa.nulls(INTERACTIONS, pa.float64()),
+            "basket": pa.nulls(INTERACTIONS, pa.string()),
         }
     )
 
