@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.final_fit.params import FinalFitParams
@@ -80,6 +82,7 @@ def _retriever(
     embeddings: Embeddings,
 ) -> tuple[Path, dict[str, Any]]:
     """Save the generator; return where its checkpoint lies, and what to report."""
+    torch.manual_seed(run.params.seed)  # the stage began without torch
     device = Machine.here().torch_device()
     params = load_params("retriever", RetrieverParams)
     params = params.model_copy(update={"precision": precision_for(params.precision, device)})

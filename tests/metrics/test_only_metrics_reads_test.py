@@ -1,4 +1,7 @@
-"""Reads the source of every stage: the test split is named where it is made, and by metrics."""
+"""Reads the source of every stage: the test split is named where it is made, and by metrics.
+
+The final fit, whose work nobody measures, names no split: it has all of them taken for train.
+"""
 
 from __future__ import annotations
 
@@ -73,3 +76,14 @@ def test_a_table_of_all_queries_is_cut_to_a_split_where_it_is_read(stage):
             if "queries.table" in source:
                 cut = re.search(r"\['split'\] == '(train|validation)'", source)
                 assert cut, f"{file}:{node.lineno} reads queries of all splits"
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in MAKERS])
+def test_the_final_fit_alone_takes_all_splits_for_train(stage):
+    for file, tree in _trees(stage):
+        taken = [
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr == "all_as_train"
+        ]
+        assert bool(taken) == (file == ASSETS / "final_fit" / "again.py"), f"{file}:{taken}"
