@@ -159,6 +159,7 @@ def learn(
         if key.split(".", 1)[0] == name
     }
     blind = replace(data, validation=[])
+    fitted(name, 0, settings, seed, blind, data.train[:1])  # loads and warms up
     _, fixed = fitted(name, 0, settings, seed, blind, data.train)
     predicted = np.cumsum([len(rows) - 1 for rows in data.train])
     part = 1 + int(np.searchsorted(predicted[:-1], TIMED))
@@ -236,7 +237,7 @@ def show(rows: list[Row], params: MetricsParams) -> None:
         cells.append("" if row.epochs is None else f"{row.epochs:.3g}")
         cells.append("" if row.seconds is None else f"{row.seconds / 60:.1f}")
         table.add_row(row.name, *cells)
-    Console(width=110).print(table)
+    Console(width=120).print(table)
 
 
 def main() -> None:
