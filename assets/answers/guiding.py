@@ -41,8 +41,9 @@ def guided(
             depth=params.depth,
             ties=parts.catalogue.by_popularity,
         ).mixture
-    search = task == "search"
-    tried = params.search_guide_weights if search else params.recommendation_guide_weights
+    tried = params.recommendation_guide_weights
+    if task == "search":
+        tried = params.search_guide_weights if names else params.search_node_guide_weights
     few = slice(params.guide_questions)
 
     def with_weight(weight: float) -> Parts:

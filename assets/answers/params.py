@@ -16,6 +16,7 @@ RecommendationPart = Literal[
     "item_knn",
     "ease",
     "slit",
+    "sasrec",
     "graph",
     "markov",
     "repurchase",
@@ -36,6 +37,7 @@ class AnswersParams(Params):
             "retriever",
             "item_head",
             "slit",
+            "sasrec",
             "ease",
             "graph",
             "item_knn",
@@ -57,13 +59,19 @@ class AnswersParams(Params):
         ["dense", "bm25", "trigrams"],
         description="The parts whose ranking guides the generator's beam in a search, joined as "
         "validation says: a prefix is worth what the best item under it is worth to them. Without "
-        "any, what the mean vector under it is worth, for catalogues too large for exact rankings.",
+        "any, what the vectors under it let expect, for catalogues too large for exact rankings.",
     )
     search_guide_weights: list[float] = Field(
         [5.0, 10.0, 20.0],
         min_length=1,
         description="What a unit of the guide's score adds to the log probability of a beam, in a "
-        "search; validation chooses. Of a similarity about 40 is right, of joined scores 10.",
+        "search; validation chooses.",
+    )
+    search_node_guide_weights: list[float] = Field(
+        [80.0, 160.0, 320.0, 640.0],
+        min_length=1,
+        description="The same where no list guides a search: of a unit of similarity to what the "
+        "vectors under a prefix let expect.",
     )
     recommendation_guide: list[RecommendationPart] = Field(
         ["item_head"],

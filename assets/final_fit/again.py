@@ -39,6 +39,7 @@ READ = (  # what a checkpoint must not outlive
     "embeddings",
     "semantic_ids",
     "retriever",
+    "rankers",
 )
 
 
@@ -61,7 +62,7 @@ def train_again(run: Run[FinalFitParams]) -> dict[str, Any]:
     embeddings = Embeddings.load(run.input("embeddings"))
 
     checkpoints, retriever = _retriever(run, measured, data, queries, embeddings)
-    rankers = _rankers(run, measured, data, queries, embeddings)
+    rankers = _rankers(run, measured, data, queries, embeddings, checkpoints)
     data.save_items(_folder(run, "interactions"))
     shutil.rmtree(checkpoints)
     return {
@@ -96,9 +97,13 @@ def _retriever(
             "data/retriever comes from an earlier version, which did not record how long it was "
             "trained: run `dvc repro retriever` first."
         )
-    settings = params.model_dump() | {"device": device, "seed_of_final_fit": run.params.seed}
+    settings = params.model_dump() | {
+        "device": device,
+        "seed_of_final_fit": run.params.seed,
+        "rankers": load_params("rankers", RankersParams).model_dump(),
+    }
     folder = training_folder(
-        run.name, [run.input(stage) for stage in READ], settings, beside=["retriever"]
+        run.name, [run.input(stage) for stage in READ], settings, beside=["retriever", "rankers"]
     )
     generator, course = fit_retriever(
         ids,
@@ -129,20 +134,28 @@ def _rankers(
     data: Interactions,
     queries: SyntheticQueries,
     embeddings: Embeddings,
+    checkpoints: Path,
 ) -> dict[str, Any]:
     """Save the rankers; return what to report."""
     before = Rankers.load(run.input("rankers"), Catalogue.of(measured), embeddings)
     params = settled(load_params("rankers", RankersParams), before.chosen)
-    fitted = fit_rankers(data, queries, embeddings, params, run.say)
+    fitted = fit_rankers(data, queries, embeddings, params, checkpoints, run.say)
     # Of more data, what was within a limit may be beyond it; who answers is settled all the same.
     late = [name for name in before.item_to_item if name not in fitted.rankers.item_to_item]
+    if before.sasrec and not fitted.rankers.sasrec:
+        late.append("sasrec")
     for name in late:
         run.say(f"{name} stays as it was measured: {fitted.rankers.left_out[name]}")
     again = {
         name: fitted.rankers.item_to_item.get(name, ranker)
         for name, ranker in before.item_to_item.items()
     }
-    rankers = replace(fitted.rankers, item_to_item=again, left_out=before.left_out)
+    rankers = replace(
+        fitted.rankers,
+        item_to_item=again,
+        sasrec=fitted.rankers.sasrec or before.sasrec,
+        left_out=before.left_out,
+    )
     rankers.save(_folder(run, "rankers"))
     settings = [{"ranker": row["ranker"], "settings": row["settings"]} for row in fitted.table]
     return {"as_measured": [{"ranker": name} for name in late], "settings": settings}

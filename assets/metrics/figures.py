@@ -20,6 +20,7 @@ LABELS = {  # one that is not here goes by its own name
     "item_knn": "item KNN",
     "ease": "EASE",
     "slit": "SLIT",
+    "sasrec": "SASRec",
     "graph": "graph",
     "markov": "Markov",
     "repurchase": "re-purchase",

@@ -15,6 +15,7 @@ from assets.rankers.dense import Dense
 from assets.rankers.item_to_item import ItemToItem
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
+from assets.rankers.sasrec import SASRec
 from assets.ranking import Histories, Queries, Ranker
 from assets.stage import UserError
 
@@ -29,6 +30,7 @@ class Rankers:
         popularity: Most interactions.
         repurchase: What a history holds; ranks nothing where repeats are excluded.
         item_to_item: By name, what speaks for what.
+        sasrec: The transformer over the history; None where it is left out.
         left_out: By name, why it is not among those.
         chosen: By name, the settings that it was fitted and is asked with, knob to value; of who
             has any.
@@ -39,6 +41,7 @@ class Rankers:
     popularity: Popularity
     repurchase: Repurchase
     item_to_item: Mapping[str, ItemToItem]
+    sasrec: SASRec | None
     left_out: Mapping[str, str]
     chosen: Mapping[str, Mapping[str, Any]]
 
@@ -54,6 +57,7 @@ class Rankers:
             return {}
         return {
             **self.item_to_item,
+            **({"sasrec": self.sasrec} if self.sasrec else {}),
             "repurchase": self.repurchase,
             "popularity": self.popularity,
         }
@@ -64,9 +68,12 @@ class Rankers:
             index.save(folder, name)
         for name, ranker in self.item_to_item.items():
             ranker.save(folder, name)
+        if self.sasrec:
+            self.sasrec.save(folder)
         manifest = {
             "lexical": list(self.lexical),
             "item_to_item": list(self.item_to_item),
+            "sasrec": self.sasrec is not None,
             "repurchase": {
                 "history": self.repurchase.history,
                 "decay": self.repurchase.decay,
@@ -95,6 +102,7 @@ class Rankers:
             item_to_item={
                 name: ItemToItem.load(folder, name, ties) for name in manifest["item_to_item"]
             },
+            sasrec=SASRec.load(folder, ties) if manifest.get("sasrec") else None,
             left_out=manifest["left_out"],
-            chosen=manifest.get("chosen", {}),  # earlier versions kept none
+            chosen=manifest.get("chosen", {}),  # like `sasrec`, not there in earlier versions
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from assets.embeddings.artifact import Embeddings
 from assets.evaluation import choose_by_hash
@@ -23,9 +25,11 @@ from assets.rankers.log import Log, TooLargeError
 from assets.rankers.params import LexicalParams, RankersParams
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
+from assets.rankers.sasrec import SASRec
+from assets.rankers.sasrec_training import train_sasrec
 from assets.rankers.slit import next_item_weights
 from assets.rankers.transitions import walks
-from assets.rankers.tuning import CUT, Tuned, exam_of, tune
+from assets.rankers.tuning import CUT, Tuned, Worth, exam_of, tune
 from assets.ranking import Histories, Queries, Rows
 from assets.synthetic_queries.artifact import SyntheticQueries
 
@@ -38,6 +42,7 @@ FITS: dict[str, tuple[Callable[..., Any], float]] = {
     "graph": (walks, 0.5),
     "markov": (partial(walks, reach=1, backward=0.0, two_hop=0.0), 1.0),
 }
+R = TypeVar("R")
 KEPT = 4  # fitted matrices held while settings are compared
 
 
@@ -63,6 +68,7 @@ def fit(
     queries: SyntheticQueries,
     embeddings: Embeddings,
     params: RankersParams,
+    folder: Path,
     say: Callable[[str], None],
 ) -> Fitted:
     """Fit on documents and on the train split; validation says which settings are best.
@@ -74,53 +80,47 @@ def fit(
         queries: Queries.
         embeddings: The documents' vectors.
         params: Those of the stage.
+        folder: Holds checkpoints of what is trained; a killed training goes on from the last one.
         say: Takes lines for whoever watches.
     """
     catalogue = Catalogue.of(data)
     ties = catalogue.by_popularity
-    table: list[dict[str, Any]] = []
-    chosen: dict[str, Mapping[str, Any]] = {}
+    book = _Book(say)
 
     asked, relevant = _queries(queries, catalogue, params)
     exam_in_words = exam_of(asked, relevant)
     lexical: dict[str, BM25] = {}
-    left_out: dict[str, str] = {}
     letters = sum(map(len, catalogue.documents))
     for name, (terms, knobs) in _lexical(params).items():
         if name == "trigrams" and letters > params.trigrams.most_letters:
-            left_out[name] = f"the documents have {letters:,} letters, more than `most_letters`."
-            say(f"{name} is left out: {left_out[name]}")
+            book.leave_out(
+                name, f"the documents have {letters:,} letters, more than `most_letters`."
+            )
             continue
         documents = partial(BM25.fit, catalogue.documents, ties, terms=terms)
-        index = tune(documents, {"k1": knobs.k1, "b": knobs.b}, exam_in_words)
-        lexical[name], chosen[name] = index.ranker, index.settings
-        table.append(_row(name, index, say))
+        lexical |= book.tuned(name, documents, {"k1": knobs.k1, "b": knobs.b}, exam_in_words)
 
     histories, targets = _sessions(data, catalogue, params, "exclude")
     exam = exam_of(histories, targets)
     log = _log(data, catalogue)
     item_to_item: dict[str, ItemToItem] = {}
-    if not len(log.items):
-        left_out |= dict.fromkeys(FITS, "there were no train interactions.")
+    sasrec: dict[str, SASRec] = {}
     for name, (fit_it, power) in FITS.items() if len(log.items) else ():
-        knobs = getattr(params, name).model_dump()
-        tried = {knob: value for knob, value in knobs.items() if isinstance(value, list)}
-        fixed = {knob: value for knob, value in knobs.items() if knob not in tried}
+        tried, fixed = _tried_and_fixed(getattr(params, name))
         fitted = partial(fit_it, log, most_products=params.most_products, **fixed)
-        try:
-            found = tune(_maker(fitted, power, ties), tried, exam)
-        except TooLargeError as error:
-            left_out[name] = str(error)
-            say(f"{name} is left out: {error}")
-            continue
-        item_to_item[name], chosen[name] = found.ranker, found.settings
-        table.append(_row(name, found, say))
+        item_to_item |= book.tuned(name, _maker(fitted, power, ties), tried, exam)
+    if len(log.items):
+        learnt = partial(train_sasrec, log, params.sasrec, ties, exam, params.seed, folder, say)
+        sasrec = book.tuned("sasrec", learnt, _tried_and_fixed(params.sasrec)[0], exam)
+        for name, ranker in sasrec.items():
+            book.chosen[name] = {**book.chosen[name], "epochs": ranker.epochs}
+    else:
+        book.left_out |= dict.fromkeys([*FITS, "sasrec"], "there were no train interactions.")
 
     again = exam_of(*_sessions(data, catalogue, params, "allow"))
     repurchase = tune(partial(Repurchase, ties=ties), params.repurchase.model_dump(), again)
     if len(log.items):
-        chosen["repurchase"] = repurchase.settings
-        table.append(_row("repurchase", repurchase, say))
+        book.enter("repurchase", repurchase)
 
     rankers = Rankers(
         dense=Dense(embeddings.text, ties),
@@ -128,10 +128,52 @@ def fit(
         popularity=Popularity(catalogue.popularity, ties),
         repurchase=repurchase.ranker,
         item_to_item=item_to_item,
-        left_out=left_out,
-        chosen=chosen,
+        sasrec=sasrec.get("sasrec"),
+        left_out=book.left_out,
+        chosen=book.chosen,
     )
-    return Fitted(rankers, table, len(relevant), len(targets))
+    return Fitted(rankers, book.table, len(relevant), len(targets))
+
+
+@dataclass
+class _Book:
+    """What was chosen, and who is left out."""
+
+    say: Callable[[str], None]
+    table: list[dict[str, Any]] = field(default_factory=list)
+    chosen: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def tuned(
+        self,
+        name: str,
+        make: Callable[..., R],
+        tried: Mapping[str, Sequence[Any]],
+        exam: Callable[[R], Worth] | None,
+    ) -> dict[str, R]:
+        """Return the ranker by its name, or nothing where the data is too large for it."""
+        try:
+            found = tune(make, tried, exam)
+        except TooLargeError as error:
+            self.leave_out(name, str(error))
+            return {}
+        self.enter(name, found)
+        return {name: found.ranker}
+
+    def enter(self, name: str, found: Tuned[Any]) -> None:
+        self.chosen[name] = found.settings
+        self.table.append(_row(name, found, self.say))
+
+    def leave_out(self, name: str, why: str) -> None:
+        self.left_out[name] = why
+        self.say(f"{name} is left out: {why}")
+
+
+def _tried_and_fixed(section: BaseModel) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the knobs of a ranker into lists, of which validation chooses, and the rest."""
+    knobs = section.model_dump()
+    tried = {knob: value for knob, value in knobs.items() if isinstance(value, list)}
+    return tried, {knob: value for knob, value in knobs.items() if knob not in tried}
 
 
 def settled(params: RankersParams, chosen: Mapping[str, Mapping[str, Any]]) -> RankersParams:

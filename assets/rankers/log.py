@@ -48,26 +48,6 @@ class Log:
         """(items, users), the transpose of `seen`."""
         return self.seen.T.tocsr()
 
-    def transitions(self, reach: int) -> Any:
-        """Count what came after what.
-
-        Args:
-            reach: Most places between the two; at a distance of n a transition counts 1/n.
-
-        Returns:
-            (items, items) sparse float32, from row to column, none from an item to itself.
-        """
-        shape = (self.n_items, self.n_items)
-        total = sparse.csr_array(shape, dtype=np.float32)
-        for distance in range(1, reach + 1):
-            one, other = self.items[:-distance], self.items[distance:]
-            counted = (self.users[distance:] == self.users[:-distance]) & (one != other)
-            ends = one[counted], other[counted]
-            counts = sparse.csr_array((np.ones(len(ends[0]), np.float32), ends), shape=shape)
-            # whole numbers until here: the order of users cannot show in the last digit
-            total = total + counts / np.float32(distance)
-        return total
-
 
 def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
     """Cut rows so that a block of them, were it full, is no more than BLOCK entries."""

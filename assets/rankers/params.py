@@ -151,6 +151,38 @@ class GraphParams(BaseModel):
     )
 
 
+class SASRecParams(BaseModel):
+    """SASRec: a small transformer over the history, trained to name the next item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dropout: list[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        [0.3],
+        min_length=1,
+        description="Share of activations set to 0 in training; each value costs one training.",
+    )
+    hidden: int = Field(64, ge=8, description="Width of the model.")
+    layers: int = Field(2, ge=1, description="Layers.")
+    heads: int = Field(2, ge=1, description="Attention heads per layer; divides `hidden`.")
+    history: int = Field(50, ge=1, description="Items of a history that are read, the last ones.")
+    epochs: int = Field(12, ge=1, description="Passes over all histories.")
+    check_every: int = Field(
+        3, ge=1, description="Epochs between two looks at validation; the best one is kept."
+    )
+    positions: int = Field(512, ge=1, description="Places of histories that are read per step.")
+    negatives: int = Field(
+        1024,
+        ge=1,
+        description="Items that a right answer is told from in a step, drawn evenly; in a smaller "
+        "catalogue all.",
+    )
+    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    most_products: float = Field(
+        1e13, gt=0, description="Products of two numbers that training may take."
+    )
+
+
 class RepurchaseParams(BaseModel):
     """Re-purchase: what the history holds."""
 
@@ -193,6 +225,9 @@ class RankersParams(Params):
     )
     markov: MarkovParams = Field(
         MarkovParams(), description="The Markov chain, what came right after."
+    )
+    sasrec: SASRecParams = Field(
+        SASRecParams(), description="SASRec, a transformer over the history."
     )
     repurchase: RepurchaseParams = Field(
         RepurchaseParams(),

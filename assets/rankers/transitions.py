@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from assets.rankers.log import Log, blocks, refuse_beyond, strongest
+from assets.sequential.spectral import transitions
 from assets.stage import progress
 
 
@@ -42,7 +43,7 @@ def walks(
     Raises:
         TooLargeError: Two hops take more products.
     """
-    hop = log.transitions(reach)
+    hop = transitions(log.users, log.items, log.n_items, reach)
     if backward:
         hop = (hop + np.float32(backward) * hop.T).tocsr()
     sums = np.asarray(hop.sum(axis=1)).ravel()

@@ -29,6 +29,11 @@ class RetrieverParams(Params):
     item_vectors: bool = Field(
         True, description="Whether items with train interactions have a learnt vector of their own."
     )
+    vectors_start: Literal["transitions", "random"] = Field(
+        "transitions",
+        description="Where items' own vectors start: `transitions`, so that what follows one "
+        "another in train histories starts out near, or `random`.",
+    )
     code_vectors: bool = Field(True, description="Whether an item is read through its codes.")
     text_vectors: bool = Field(True, description="Whether an item is read through its text.")
     positions_per_item: Literal["one", "one_per_code"] = Field(

@@ -25,6 +25,7 @@ from assets.retriever.validation import Validation
 from assets.semantic_ids.artifact import SemanticIds
 from assets.semantic_ids.buckets import Buckets
 from assets.sequential.sampled_softmax import sampled_softmax_loss
+from assets.sequential.spectral import spectral_vectors
 from assets.training.course import Course, Plan, follow
 
 
@@ -81,6 +82,11 @@ def train(
         How it went, losses as ``<task>_<head>_loss``, and the passes that were kept.
     """
     model, rng = generator.model, np.random.default_rng(params.seed)
+    if examples.sequences is not None and params.vectors_start == "transitions":
+        catalogue = len(generator.ids.item_ids)
+        own = spectral_vectors(examples.sequences, catalogue, params.hidden, rng)
+        with torch.no_grad():
+            model.own.weight.copy_(torch.from_numpy(own))
     lesson = _Lesson(generator, examples, params)
     batches: list[Rows | None] = []
 

@@ -30,6 +30,11 @@ class Sequences:
         first = np.flatnonzero(users[1:] != users[:-1]) + 1
         return cls(items, np.concatenate([[0], first, [len(items)]]))
 
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """(interactions,) the number of each item's user, from 0."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
     def batches(self, rng: np.random.Generator, width: int, positions: int) -> list[Rows]:
         """Cut all histories into windows and put windows of like length together.
 

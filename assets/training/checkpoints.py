@@ -32,7 +32,7 @@ def training_folder(
         settings: Params, precision, device: plain values by name.
         beside: Other stages whose code it trains with.
     """
-    folders = [CODE / name for name in (stage, *beside, "training")]
+    folders = [CODE / name for name in (stage, *beside, "training", "sequential")]
     code = [file for folder in folders for file in folder.rglob("*.py")]
     sources = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(code)]
     versions = [version_of(folder) for folder in inputs]

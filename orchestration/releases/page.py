@@ -39,6 +39,7 @@ METHODS = {
     "item_knn": "item KNN",
     "ease": "EASE",
     "slit": "SLIT",
+    "sasrec": "SASRec",
 }
 TASKS = {"query": "search", "pair": "recommendation"}
 

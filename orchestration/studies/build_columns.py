@@ -11,7 +11,8 @@ R = "collision_report"
 MEASURED = {  # the whole, and the parts it may be made of
     "search": ["answers", "retriever", "item_head", "dense", "bm25", "trigrams"],
     "recommendation": [
-        *("answers", "retriever", "item_head", "item_knn", "ease", "slit", "graph", "markov"),
+        *("answers", "retriever", "item_head", "item_knn", "sasrec", "ease", "slit", "graph"),
+        "markov",
     ],
 }
 COLUMNS = [

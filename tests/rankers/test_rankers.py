@@ -161,6 +161,7 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
         "slit",
         "graph",
         "markov",
+        "sasrec",
         "repurchase",
         "popularity",
     ]

@@ -86,8 +86,10 @@ def test_what_was_chosen_is_saved_and_worth_what_the_report_says(project):
         catalogue.row_lists([sessions.targets[place] for place in kept]),
     )
     rows = {row["ranker"]: row for row in report["settings"]}
-    fitted = ["bm25", "trigrams", "item_knn", "ease", "slit", "graph", "markov", "repurchase"]
-    assert list(rows) == fitted
+    words, item_to_item = ["bm25", "trigrams"], ["item_knn", "ease", "slit", "graph", "markov"]
+    assert list(rows) == [*words, *item_to_item, "sasrec", "repurchase"]
+    assert rankers.sasrec is not None
+    assert rows["sasrec"]["recall@10"] == pytest.approx(exam(rankers.sasrec)[0], rel=1e-4)
     assert report["chosen_on_sessions"] == len(kept)
     for name, ranker in rankers.item_to_item.items():
         recall, ndcg = exam(ranker)
@@ -123,7 +125,8 @@ def test_what_is_too_large_is_left_out_with_a_line_and_the_rest_goes_on(project,
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / stage).symlink_to(folder.parent / stage)
     (tmp_path / "params.yaml").write_text(
-        "rankers: {ease: {most_items: 10}, item_knn: {history: [3], decay: [0.9]}}"
+        "rankers: {ease: {most_items: 10}, item_knn: {history: [3], decay: [0.9]}, "
+        "sasrec: {most_products: 1}}"
     )
     done = run_in("rankers", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -131,7 +134,7 @@ def test_what_is_too_large_is_left_out_with_a_line_and_the_rest_goes_on(project,
     report = read_json(tmp_path / "data" / "rankers" / "report.json")
     left = ["item_knn", "slit", "graph", "markov", "repurchase", "popularity"]
     assert report["recommendation"] == left
-    assert [row["ranker"] for row in report["left_out"]] == ["ease"]
+    assert [row["ranker"] for row in report["left_out"]] == ["ease", "sasrec"]
 
 
 def _files(folder: Path) -> dict[str, bytes]:
