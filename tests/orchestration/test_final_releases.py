@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from assets.interactions.artifact import Interactions
 from orchestration.commands.full_run import get_ready
 from orchestration.growth import base_name, final_asked, set_base, set_final
 from orchestration.releases.publishing import publish
@@ -35,11 +36,13 @@ def finishing_shop(shop):
     for stage, file, content in (
         (".", "report.json", {"enabled": True}),
         ("retriever", "manifest.json", {"sid_version": version, "trained_as": "on all splits"}),
-        ("interactions", "items.parquet", {"counted": "anew"}),
     ):
         folder = shop.root / "made" / "final_fit" / stage
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(json.dumps(content))
+    counted = shop.root / "made" / "final_fit" / "interactions"
+    counted.mkdir()
+    Interactions.load(shop.root / "made" / "interactions").all_as_train().save_items(counted)
     file = shop.root / "dvc.yaml"
     raw = yaml.safe_load(file.read_text())
     raw["stages"]["final_fit"] = {
