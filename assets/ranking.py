@@ -26,10 +26,13 @@ class Ranked:
     Attributes:
         rows: (questions, depth) rows of items, best first, -1 where there is none.
         scores: (questions, depth) float32, descending; -inf where there is none.
+        rest: What every other item scores where a list ends early, as one of shared words does;
+            None: a list that ends early says nothing of the others.
     """
 
     rows: Rows
     scores: NDArray[np.float32]
+    rest: float | None = None
 
     def __post_init__(self) -> None:
         if self.rows.shape != self.scores.shape:
@@ -37,7 +40,7 @@ class Ranked:
 
     def first(self, depth: int) -> Ranked:
         """Return the first ranks of every question."""
-        return Ranked(self.rows[:, :depth], self.scores[:, :depth])
+        return Ranked(self.rows[:, :depth], self.scores[:, :depth], self.rest)
 
 
 @dataclass(frozen=True)

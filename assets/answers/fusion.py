@@ -1,7 +1,9 @@
 """Several rankings of the same questions become one.
 
 ``z_score``: each list's scores are brought to mean 0 and deviation 1 over its own top ranks, per
-question, and added with weights; an item that a list does not hold gets that list's lowest z.
+question, and added with weights; an item that a list does not hold gets that list's lowest z. Where
+a list ends early because nothing else shares a word, the ranks up to its depth count with what all
+the others score: few hits among many items then stand far above the rest.
 ``reciprocal_rank``: weights are added over 60 + rank (Cormack et al., SIGIR 2009).
 """
 
@@ -77,7 +79,7 @@ class Pool:
             at = np.searchsorted(pool, key[there])
             place[name] = np.full(len(pool), ranked.rows.shape[1], dtype=np.int64)
             place[name][at] = np.nonzero(there)[1]
-            worth, least = _worth(ranked, fusion, depth)
+            worth, least = _worth(ranked, fusion, min(depth, items, ranked.rows.shape[1]))
             value[name] = least[question]
             value[name][at] = worth[there]
         return cls(question, pool % items, place, value, len(next(iter(lists.values())).rows))
@@ -139,11 +141,18 @@ def _worth(
         return np.broadcast_to(worth, ranked.rows.shape), np.zeros(len(ranked.rows))
     counts = there.copy()
     counts[:, depth:] = False
-    held = np.maximum(counts.sum(axis=1), 1)[:, None]
+    held = counts.sum(axis=1, keepdims=True)
+    rest = ranked.rest or 0.0
+    # ranks that the list leaves empty, where it says what stands there; an empty list says nothing
+    empty = np.where((ranked.rest is not None) & (held > 0), np.maximum(depth - held, 0), 0)
+    ranks = np.maximum(held + empty, 1)
     scores = np.where(there, ranked.scores, 0.0).astype(np.float64)
-    mean = np.where(counts, scores, 0.0).sum(axis=1, keepdims=True) / held
-    spread = np.sqrt(np.where(counts, (scores - mean) ** 2, 0.0).sum(axis=1, keepdims=True) / held)
-    z = np.where(there & (spread > 0), (scores - mean) / np.where(spread > 0, spread, 1.0), 0.0)
-    least = np.where(counts, z, np.inf).min(axis=1, initial=np.inf)
+    mean = (np.where(counts, scores, 0.0).sum(axis=1, keepdims=True) + empty * rest) / ranks
+    squares = np.where(counts, (scores - mean) ** 2, 0.0).sum(axis=1, keepdims=True)
+    spread = np.sqrt((squares + empty * (rest - mean) ** 2) / ranks)
+    unit = np.where(spread > 0, spread, 1.0)
+    z = np.where(there & (spread > 0), (scores - mean) / unit, 0.0)
+    least = np.where(counts, z, np.inf).min(axis=1, initial=np.inf, keepdims=True)
     least = np.where(np.isfinite(least), least, 0.0)
-    return np.maximum(z, least[:, None]), least
+    least = np.where(empty > 0, (rest - mean) / unit, least)
+    return np.maximum(z, least), least[:, 0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -98,7 +98,7 @@ class BM25:
             found = (counts @ self.weights).toarray()
             return np.where(found > 0, found, -np.inf)
 
-        return rank_in_chunks(scores, len(asked), depth, self.ties)
+        return replace(rank_in_chunks(scores, len(asked), depth, self.ties), rest=0.0)
 
     def save(self, folder: Path, name: str) -> None:
         """Write ``<name>.safetensors`` and ``<name>.json``."""

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from assets.answers.artifact import Answers
+from assets.answers.choosing import worth_of
 from assets.answers.fusion import Mixture
+from assets.answers.guiding import guided
 from assets.answers.params import AnswersParams
 from assets.files import read_json, write_json
 from assets.interactions.artifact import Interactions
 from assets.ranking import Histories
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.stage import UserError, load_params
+from assets.synthetic_queries.artifact import SyntheticQueries
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,25 @@ def test_a_name_that_no_part_has_is_refused_with_the_names_there_are(answers, tm
     with pytest.raises(UserError, match=rf"`answers\.{param}\.1`: .*got 'denze'") as refused:
         load_params("answers", AnswersParams, file)
     assert all(f"'{name}'" in str(refused.value) for name in names)
+
+
+def test_without_a_list_a_search_is_guided_by_vectors_with_the_weight_that_finds_most(
+    data, answers
+):
+    tasks = SyntheticQueries.load(data / "synthetic_queries").tasks("validation")
+    asked = answers.parts.encode(tasks.queries)
+    relevant = answers.parts.catalogue.row_lists(tasks.targets)
+    params = AnswersParams(search_guide=[], search_node_guide_weights=[0.0, 40.0, 320.0])
+    parts, found = guided("search", answers.parts, asked, relevant, {}, params)
+    worths = {}
+    for weight in params.search_node_guide_weights:
+        one = params.model_copy(update={"search_node_guide_weights": [weight]})
+        _, ranked = guided("search", answers.parts, asked, relevant, {}, one)
+        worths[weight] = float(worth_of(ranked, relevant).mean())
+    chosen = parts.settings.guides["search"]
+    assert chosen.mixture.weights == {}
+    assert worths[chosen.weight] == max(worths.values()) > worths[0.0]
+    assert float(worth_of(found, relevant).mean()) == worths[chosen.weight]
 
 
 def test_what_the_stage_chose_is_what_answers_and_its_report_says_so(data, answers):

@@ -16,7 +16,7 @@ ITEMS = 8
 
 @st.composite
 def ranked_lists(draw, questions=2):
-    """Lists of distinct items with falling scores, some shorter than others."""
+    """Lists of distinct items with falling scores; some end early, some score the rest."""
     lists = {}
     for name in draw(st.sampled_from([("a",), ("a", "b"), ("a", "b", "c")])):
         depth = draw(st.integers(1, 6))
@@ -27,7 +27,7 @@ def ranked_lists(draw, questions=2):
             values = draw(st.lists(st.integers(-5, 5), min_size=len(found), max_size=len(found)))
             rows[question, : len(found)] = found
             scores[question, : len(found)] = sorted(values, reverse=True)
-        lists[name] = Ranked(rows, scores)
+        lists[name] = Ranked(rows, scores, draw(st.sampled_from([None, -5.0, -6.0])))
     return lists
 
 
@@ -43,13 +43,14 @@ def _literal(lists, mixture, depth, question):
             if mixture.fusion == "reciprocal_rank":
                 score += weight / (61 + rows.index(item)) if item in rows else 0.0
                 continue
-            top = values[:depth]
+            top, rest = values[:depth], lists[name].rest
+            if rest is not None and top:
+                top += [rest] * (min(depth, len(rows)) - len(top))
             spread = float(np.std(top)) if top else 0.0
             if spread == 0:
                 continue
-            z = [(value - float(np.mean(top))) / spread for value in values]
-            own = z[rows.index(item)] if item in rows else -np.inf
-            score += weight * max(own, min(z[: len(top)]))
+            own = values[rows.index(item)] if item in rows else -np.inf
+            score += weight * (max(own, min(top)) - float(np.mean(top))) / spread
         total[item] = score
     return total
 
@@ -74,6 +75,18 @@ def test_a_mixture_ranks_as_its_formula_says(lists, fusion, weights, depth, ties
             [truth[row] for row in shown], abs=1e-5
         )
         assert (np.diff(found.scores[question][: len(shown)]) <= 1e-6).all()
+
+
+def test_few_hits_of_a_list_that_scores_all_others_stand_far_above_the_rest():
+    """Where nothing is said of the others, the last hit is no better than they."""
+    other = Ranked(np.arange(ITEMS)[None, :6], np.linspace(1, 0, 6, dtype=np.float32)[None])
+    rows = np.array([[6, 7, -1, -1, -1, -1]])
+    scores = np.array([[2.1, 2.0, *[-np.inf] * 4]], np.float32)
+    mixture = Mixture("z_score", {"words": 2.0, "other": 1.0})
+    for rest, expected in ((0.0, [6, 7, 0, 1]), (None, [6, 0, 1, 2])):
+        lists = {"words": Ranked(rows, scores, rest), "other": other}
+        ranked = Pool.of(lists, "z_score", 6, ITEMS).rank(mixture, 4, np.arange(ITEMS))
+        assert ranked.rows[0].tolist() == expected
 
 
 def test_equals_come_as_the_heaviest_part_has_them_then_in_the_order_of_ties():
