@@ -31,8 +31,8 @@ COLOURS = dict(
         LABELS,
         (
             *("#123a52", "#0b6e99", "#5fb0d3", "#d98c3f", "#e8bf7a", "#c2a14d"),
-            *("#8f9b6b", "#5f7a8a", "#7d4f6d", "#b5651d", "#a58fb8", "#4f8a7b"),
-            "#c9ccd1",
+            *("#8f9b6b", "#5f7a8a", "#7d4f6d", "#3f7f5f", "#b5651d", "#a58fb8"),
+            *("#4f8a7b", "#c9ccd1"),
         ),
         strict=True,
     )
