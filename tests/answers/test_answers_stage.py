@@ -64,7 +64,8 @@ def test_every_part_can_be_asked_alone(answers):
         "retriever", "item_head", "dense", "bm25", "trigrams", "popularity",
     ]  # fmt: skip
     assert answers.names("recommendation") == [
-        "retriever", "item_head", "item_knn", "ease", "slit", "graph", "markov", "popularity",
+        "retriever", "item_head", "item_knn", "ease", "slit", "graph", "markov", "sasrec",
+        "popularity",
     ]  # fmt: skip
     title = str(answers.parts.catalogue.titles[0])
     assert answers.search(title, k=3, by="bm25") != answers.search(title, k=3, by="popularity")
