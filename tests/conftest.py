@@ -38,6 +38,7 @@ SMALL_PARAMS: dict[str, dict[str, object]] = {
         "check_beams": 20,
         "search_batch": 64,
     },
+    "rankers": {"sasrec": {"hidden": 16, "epochs": 2, "check_every": 1}},
 }
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 SEARCH = ["answers", "retriever", "item_head", "dense", "bm25", "trigrams", "popularity"]
 RECOMMENDATION = [
     "answers", "retriever", "item_head",
-    "item_knn", "ease", "slit", "graph", "markov", "popularity",
+    "item_knn", "ease", "slit", "graph", "markov", "sasrec", "popularity",
 ]  # fmt: skip
 
 
