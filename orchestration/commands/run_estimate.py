@@ -47,7 +47,7 @@ STAGES = {
     "collision_report": Rates(1, items=200, users=100),
     "quality_gate": Rates(3),
     "retriever": Rates(20, items=15_000, interactions=2500),
-    "rankers": Rates(5, items=4000, interactions=250),
+    "rankers": Rates(5, items=4000, interactions=750),
     "answers": Rates(40, items=5000, users=2000),
     "metrics": Rates(5, items=2000, users=12_000),
     "final_fit": Rates(0.3),  # off, as by default; on, as `retriever` and `rankers` together
