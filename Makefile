@@ -7,7 +7,7 @@ BIN := .venv/bin
 SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 # Tests that rest on what a processor computes; several processes compute what one does.
 NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_exact.py \
-	test_reproducibility.py training bi_encoder \
+	test_reproducibility.py sequential training bi_encoder \
 	embeddings codebooks semantic_ids collision_report retriever rankers answers metrics final_fit \
 	synthetic_queries/test_local_model.py)) --ignore tests/bi_encoder/test_processes.py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
