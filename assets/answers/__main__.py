@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.answers.artifact import GENERATED, HISTORIES, Answers, Parts
-from assets.answers.choosing import CUT, Choice, choose, compared
+from assets.answers.choosing import CUT, Choice, choose, compared, raised
 from assets.answers.fusion import Mixture
 from assets.answers.guiding import guided, guiding
 from assets.answers.params import AnswersParams
@@ -17,7 +18,7 @@ from assets.answers.settings import Settings
 from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
-from assets.ranking import Histories, Queries, Rows, Task
+from assets.ranking import Histories, Queries, Ranked, Rows, Task
 from assets.stage import CACHE, Run, UserError, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
@@ -35,6 +36,7 @@ def main(run: Run[AnswersParams]) -> None:
         "search": [*params.search],
         "recommendation": [*params.recommendation],
     }
+    made = "real" not in queries.tasks("validation").kinds
     mixtures: dict[Task, Mixture] = {}
     choices: dict[Task, Choice] = {}
     generated: dict[Task, tuple[float, float]] = {}
@@ -57,12 +59,7 @@ def main(run: Run[AnswersParams]) -> None:
             parts, found = guided(task, parts, asked, relevant, lists, params)
             lists = {"retriever": found, **lists}
         decide = partial(
-            choose,
-            relevant=relevant,
-            fusions=params.fusions,
-            weights=params.weights,
-            depth=params.depth,
-            ties=ties,
+            _decide, relevant=relevant, ties=ties, params=params, made=task == "search" and made
         )
         choices[task] = decide({name: lists[name] for name in names})
         mixtures[task] = choices[task].mixture
@@ -78,6 +75,22 @@ def main(run: Run[AnswersParams]) -> None:
     if params.user_histories and "recommendation" in mixtures:
         _keep_histories(data, run)
     run.report(_report(choices, generated))
+
+
+def _decide(
+    lists: Mapping[str, Ranked],
+    relevant: Sequence[Rows],
+    ties: Rows,
+    params: AnswersParams,
+    *,
+    made: bool,
+) -> Choice:
+    """Choose a mixture; where made queries alone decide, dense is given what it may cost."""
+    scale: dict[str, Any] = {"weights": params.weights, "depth": params.depth, "ties": ties}
+    choice = choose(lists, relevant, fusions=params.fusions, **scale)
+    if not made or "dense" not in lists or not params.dense_allowance:
+        return choice
+    return raised(choice, "dense", lists, relevant, allowance=params.dense_allowance, **scale)
 
 
 def _questions(
@@ -115,6 +128,11 @@ def _sentence(task: Task, choice: Choice, generated: tuple[float, float] | None)
         said = f"{joined} ({choice.mixture.fusion.replace('_', ' ')})"
     idle = [name for name in choice.parts if name not in weights]
     ends = f"; {' and '.join(idle)} would add nothing beyond noise" if idle else ""
+    for name, lost in choice.given.items():
+        ends += (
+            f"; {name} costs {lost:.3f} and stands there because these queries are made of the "
+            "documents' own words (`answers.dense_allowance`)"
+        )
     return (
         f"{task}: {said}, recall@{CUT} {choice.recall:.3f} and NDCG@{CUT} {choice.ndcg:.3f} on "
         f"validation, their mean {choice.gain:+.3f} (standard error {choice.error:.3f}) over the "

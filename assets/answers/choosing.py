@@ -7,7 +7,7 @@ a mixture may push the right answer from the first place to the ninth for nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Choice:
         gain: How much more than the best part the mixture is worth ...
         error: ... and the standard error of the difference, from paired questions.
         without: By part with weight, how much less the others are worth without it.
+        given: By part that was given weight for another reason than validation, how much less the
+            mixture is worth there for that; see :func:`raised`.
     """
 
     mixture: Mixture
@@ -40,6 +42,7 @@ class Choice:
     gain: float
     error: float
     without: Mapping[str, float]
+    given: Mapping[str, float] = field(default_factory=dict)
 
 
 def choose(
@@ -80,21 +83,79 @@ def choose(
             best, values = found, found_values
     gap = values - alone[best_part]
     if gap.mean() <= _error(gap):
-        best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
-        gap = np.zeros(len(relevant))
-    without = {
-        name: float(values.mean() - worth(less).mean()) for name, less in _each_left_out(best)
-    }
-    whole = lists[best_part] if len(best.weights) == 1 else pools[best.fusion].rank(best, CUT, ties)
+        best = Mixture(fusions[0], {best_part: 1.0})
+    return _told(best, lists, pools[best.fusion], relevant, ties)
+
+
+def raised(
+    choice: Choice,
+    part: str,
+    lists: Mapping[str, Ranked],
+    relevant: Sequence[Rows],
+    *,
+    allowance: float,
+    weights: Sequence[float],
+    depth: int,
+    ties: Rows,
+) -> Choice:
+    """Give a part that validation wrongs as much weight as costs little there.
+
+    Queries made from documents share their words, so they flatter whoever matches words; people
+    also ask for what a document means. What the part is given is no more than the heaviest has.
+
+    Args:
+        choice: What validation says.
+        part: Who is wronged.
+        lists: By part, each its ranking of the same questions.
+        relevant: For each question the rows of its right answers.
+        allowance: Share of the mixture's worth that may be given up.
+        weights: Weights that are tried.
+        depth: Ranks of each list that are joined.
+        ties: (items,) rows in the order in which equals are shown.
+    """
+    best = choice.mixture
+    pool = Pool.of(lists, best.fusion, depth, len(ties))
+    worth = float(worth_of(_whole(best, lists, pool, ties), relevant).mean())
+    own, most = best.weights.get(part, 0.0), max(best.weights.values())
+    for weight in sorted({weight for weight in weights if own < weight <= most}, reverse=True):
+        mixture = _with(best, part, weight)
+        lost = worth - float(worth_of(pool.rank(mixture, CUT, ties), relevant).mean())
+        if lost <= allowance * worth:
+            return replace(_told(mixture, lists, pool, relevant, ties), given={part: lost})
+    return choice
+
+
+def _told(
+    mixture: Mixture,
+    lists: Mapping[str, Ranked],
+    pool: Pool,
+    relevant: Sequence[Rows],
+    ties: Rows,
+) -> Choice:
+    """Say of a mixture all that there is to say."""
+    whole = _whole(mixture, lists, pool, ties)
+    values = worth_of(whole, relevant)
+    alone = [worth_of(ranked, relevant) for ranked in lists.values()]
+    gap = values - max(alone, key=lambda worth: float(worth.mean()))
     return Choice(
-        mixture=best,
+        mixture=mixture,
         parts={name: _measured(ranked, relevant)[0] for name, ranked in lists.items()},
         recall=_measured(whole, relevant)[0],
         ndcg=_measured(whole, relevant)[1],
         gain=float(gap.mean()),
         error=_error(gap),
-        without=without,
+        without={
+            name: float((values - worth_of(pool.rank(less, CUT, ties), relevant)).mean())
+            for name, less in _each_left_out(mixture)
+        },
     )
+
+
+def _whole(mixture: Mixture, lists: Mapping[str, Ranked], pool: Pool, ties: Rows) -> Ranked:
+    """Return what a mixture answers; a part alone answers its own list, equals in its order."""
+    if len(mixture.weights) == 1:
+        return lists[mixture.heaviest]
+    return pool.rank(mixture, CUT, ties)
 
 
 def worth_of(ranked: Ranked, relevant: Sequence[Rows]) -> Floats:

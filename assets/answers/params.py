@@ -96,6 +96,14 @@ class AnswersParams(Params):
         min_length=2,
         description="Weights that validation chooses from; 0 leaves a part out.",
     )
+    dense_allowance: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="Where validation holds no real query: share of the mixture's worth that is "
+        "given up, at most, for the weight of `dense`. Made queries share their documents' words "
+        "and flatter whoever matches words; people also ask for what a document means. 0: none.",
+    )
     questions: int = Field(
         5000,
         ge=1,

@@ -111,7 +111,9 @@ def test_what_the_stage_chose_is_what_answers_and_its_report_says_so(data, answe
         weights = {r["part"]: r["weight"] for r in report["parts"] if r["task"] == task}
         chosen = {part: weight for part, weight in weights.items() if weight}
         assert answers.mixtures[task].weights == chosen
-        assert report[f"{task}.gain"] >= 0
+        # made queries alone decide over a search here, and dense is given what it may cost
+        given = AnswersParams().dense_allowance if task == "search" else 0.0
+        assert report[f"{task}.gain"] >= -given
         if len(chosen) == 1:
             alone = [r["recall@10"] for r in report["parts"] if r["part"] in chosen]
             assert report[f"{task}.recall@10"] in alone

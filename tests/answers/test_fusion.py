@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.answers.choosing import choose, compared
+from assets.answers.choosing import choose, compared, raised, worth_of
 from assets.answers.fusion import Mixture, Pool
 from assets.ranking import Ranked
 
@@ -147,6 +147,39 @@ def test_a_part_that_adds_only_noise_does_not_answer():
 def test_the_choice_is_never_below_the_best_part(seed, one, other):
     choice = _choose(*_world({"a": one, "b": other, "c": 0.05}, questions=150, seed=seed))
     assert choice.recall >= max(choice.parts.values())
+
+
+@pytest.mark.parametrize("allowance", [0.0, 0.03, 0.2, 0.9])
+def test_a_part_is_given_the_most_weight_that_costs_no_more_than_allowed(allowance):
+    lists, relevant = _world({"words": 0.9, "meaning": 0.2})
+    before = _choose(lists, relevant)
+    weights, ties = [0.0, 0.5, 1.0, 2.0], np.arange(100)
+    rest = {"weights": weights, "depth": 30, "ties": ties}
+    after = raised(before, "meaning", lists, relevant, allowance=allowance, **rest)
+    pool = Pool.of(lists, before.mixture.fusion, 30, 100)
+    most = max(before.mixture.weights.values())
+    own = before.mixture.weights.get("meaning", 0.0)
+
+    def worth(weight):
+        parts = {**before.mixture.weights, "meaning": weight}
+        kept = {name: value for name, value in parts.items() if value}
+        ranked = pool.rank(Mixture(before.mixture.fusion, kept), 10, ties)
+        return float(worth_of(ranked, relevant).mean())
+
+    bearable = [
+        weight
+        for weight in weights
+        if own < weight <= most and worth(own) - worth(weight) <= allowance * worth(own)
+    ]
+    expected = max(bearable, default=own)
+    assert after.mixture.weights.get("meaning", 0.0) == expected
+    assert after.parts == before.parts
+    if bearable:
+        assert after.given["meaning"] == pytest.approx(worth(own) - worth(expected))
+        assert after.recall <= before.recall
+    else:
+        assert after == before
+    assert (allowance == 0.9) <= (expected == most)
 
 
 def test_mixtures_are_compared_question_by_question():
