@@ -47,10 +47,11 @@ def draw_methods(table: Sequence[dict[str, Any]], file: Path) -> None:
         file: The PNG.
     """
     tasks = _distinct(table, "task")
-    figure = Figure(figsize=(4.6 * len(tasks), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(tasks), squeeze=False)
-    for panel, task in zip(axes[0], tasks, strict=True):
-        rows = [row for row in table if row["task"] == task]
+    methods = [[row for row in table if row["task"] == task] for task in tasks]
+    widths = [max(4.0, 0.68 * len(rows)) for rows in methods]  # so that labels stay apart
+    figure = Figure(figsize=(sum(widths), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False, width_ratios=widths)
+    for panel, task, rows in zip(axes[0], tasks, methods, strict=True):
         for place, row in enumerate(rows):
             _bar(panel, place, 0.7, row)
             panel.text(
