@@ -25,6 +25,7 @@ from assets.rankers.fitting import fit as fit_rankers
 from assets.rankers.fitting import settled
 from assets.rankers.params import RankersParams
 from assets.retriever.artifact import Generator
+from assets.retriever.fitting import READ as FIT_READS
 from assets.retriever.fitting import fit as fit_retriever
 from assets.retriever.params import RetrieverParams
 from assets.semantic_ids.artifact import SemanticIds
@@ -32,15 +33,7 @@ from assets.stage import Run, UserError, load_params
 from assets.synthetic_queries.artifact import SyntheticQueries
 from assets.training.checkpoints import training_folder
 
-READ = (  # what a checkpoint must not outlive
-    "interactions",
-    "synthetic_queries",
-    "bi_encoder",
-    "embeddings",
-    "semantic_ids",
-    "retriever",
-    "rankers",
-)
+READ = (*FIT_READS, "retriever", "rankers")  # what a checkpoint must not outlive
 
 
 def train_again(run: Run[FinalFitParams]) -> dict[str, Any]:

@@ -109,7 +109,9 @@ def fit(
         tried, fixed = _tried_and_fixed(getattr(params, name))
         fitted = partial(fit_it, log, most_products=params.most_products, **fixed)
         item_to_item |= book.tuned(name, _maker(fitted, power, ties), tried, exam)
-    if len(log.items):
+    if len(log.items) and not (log.users[1:] == log.users[:-1]).any():
+        book.leave_out("sasrec", "no user has two train interactions.")
+    elif len(log.items):
         learnt = partial(train_sasrec, log, params.sasrec, ties, exam, params.seed, folder, say)
         sasrec = book.tuned("sasrec", learnt, _tried_and_fixed(params.sasrec)[0], exam)
         for name, ranker in sasrec.items():

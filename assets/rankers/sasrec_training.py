@@ -67,9 +67,9 @@ def train_sasrec(
     steps = len(sequences.batches(np.random.default_rng(seed), width, params.positions))
     batches: list[Rows] = []
 
-    def losses(_: int) -> tuple[Tensor, dict[str, Tensor]]:
-        while len(batches) < 1:
-            batches.extend(sequences.batches(rng, width, params.positions)[:steps])
+    def losses() -> tuple[Tensor, dict[str, Tensor]]:
+        if not batches:
+            batches.extend(sequences.epoch(rng, width, params.positions, steps))
         read = torch.from_numpy(batches.pop())
         after = read[:, 1:]
         there = after >= 0

@@ -31,7 +31,8 @@ def walks(
 
     Args:
         log: The train interactions.
-        reach: Most places between the two items of a transition; see :meth:`Log.transitions`.
+        reach: Most places between the two items of a transition; see
+            :func:`assets.sequential.spectral.transitions`.
         backward: Weight of a transition taken backward.
         two_hop: Weight of two hops beside one.
         neighbours: Strongest entries kept per item, equals in order of row; None: all.

@@ -12,20 +12,12 @@ from assets.interactions.artifact import Interactions
 from assets.machine import Machine, precision_for
 from assets.quality_gate.artifact import Verdict
 from assets.retriever.figures import draw_training
-from assets.retriever.fitting import fit
+from assets.retriever.fitting import READ, fit
 from assets.retriever.params import RetrieverParams
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 from assets.training.checkpoints import training_folder
-
-READ = (  # what a checkpoint must not outlive
-    "interactions",
-    "synthetic_queries",
-    "bi_encoder",
-    "embeddings",
-    "semantic_ids",
-)
 
 
 def main(run: Run[RetrieverParams]) -> None:

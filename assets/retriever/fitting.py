@@ -19,6 +19,14 @@ from assets.semantic_ids.artifact import SemanticIds
 from assets.synthetic_queries.artifact import SyntheticQueries
 from assets.training.course import Course
 
+READ = (  # what a checkpoint must not outlive
+    "interactions",
+    "synthetic_queries",
+    "bi_encoder",
+    "embeddings",
+    "semantic_ids",
+)
+
 
 def fit(
     ids: SemanticIds,

@@ -90,7 +90,7 @@ def train(
     lesson = _Lesson(generator, examples, params)
     batches: list[Rows | None] = []
 
-    def losses(_: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses() -> tuple[Tensor, dict[str, Tensor]]:
         if not batches:
             batches.extend(lesson.epoch(rng))
         parts = lesson.losses(batches.pop(), rng)
@@ -126,20 +126,15 @@ class _Lesson:
             assert examples.search is not None  # noqa: S101  read_examples has seen to it
             self.steps = max(1, len(examples.search) // params.search_batch)
         else:  # windows are cut anew each time, so that their number is settled beforehand
-            self.steps = len(self._batches(np.random.default_rng(params.seed)))
+            rng, width = np.random.default_rng(params.seed), params.history + 1
+            self.steps = len(examples.sequences.batches(rng, width, params.positions))
 
     def epoch(self, rng: np.random.Generator) -> list[Rows | None]:
         """Return a batch of windows for each step; None where there are no histories."""
-        batches: list[Rows | None] = []
-        while len(batches) < self.steps:
-            batches = [*self._batches(rng), *batches]
-        return batches[-self.steps :]
-
-    def _batches(self, rng: np.random.Generator) -> list[Rows | None]:
         sequences, params = self._examples.sequences, self._params
         if sequences is None:
             return [None] * self.steps
-        return [*sequences.batches(rng, params.history + 1, params.positions)]
+        return [*sequences.epoch(rng, params.history + 1, params.positions, self.steps)]
 
     def losses(self, windows: Rows | None, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return the losses of a step, by ``<task>_<head>_loss``."""

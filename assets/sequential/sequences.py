@@ -64,6 +64,23 @@ class Sequences:
             for place in rng.permutation(len(batches))
         ]
 
+    def epoch(self, rng: np.random.Generator, width: int, positions: int, steps: int) -> list[Rows]:
+        """Return as many batches as an epoch has steps; see :meth:`batches`.
+
+        Windows are cut anew in each pass, so that passes differ in batches; epochs do not, and a
+        training that is taken up at the end of one draws as it would have.
+
+        Args:
+            rng: Source of randomness.
+            width: Most items of a window.
+            positions: Places read per batch.
+            steps: Number of batches.
+        """
+        batches: list[Rows] = []
+        while len(batches) < steps:
+            batches = [*self.batches(rng, width, positions), *batches]
+        return batches[-steps:]
+
     def _windows(self, rng: np.random.Generator, width: int) -> Iterator[tuple[int, int]]:
         for begin, end in zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True):
             if end - begin < 2:

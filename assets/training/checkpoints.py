@@ -67,6 +67,8 @@ class Checkpoint:
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest state, its tensors in memory; None where no whole one was saved."""
+        # A pickle, but our own, and read as tensors and plain values alone: safetensors hold no
+        # optimiser, generators' states or curves.
         try:
             return dict(torch.load(self._file, map_location="cpu", weights_only=True))
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):

@@ -63,7 +63,7 @@ class Course:
 def follow(
     plan: Plan,
     model: nn.Module,
-    losses: Callable[[int], tuple[Tensor, Mapping[str, Tensor]]],
+    losses: Callable[[], tuple[Tensor, Mapping[str, Tensor]]],
     measure: Callable[[], tuple[float, Mapping[str, float]]],
     rng: np.random.Generator,
     folder: Path,
@@ -74,7 +74,7 @@ def follow(
     Args:
         plan: How.
         model: The model.
-        losses: Returns, for the number of a step, what is to fall, and its parts by name.
+        losses: Returns what is to fall in a step, and its parts by name.
         measure: Looks at validation: returns a score, higher is better, and the numbers behind it.
         rng: What `losses` draws from; a training that goes on draws as it would have.
         folder: Holds a checkpoint of each look; a killed training goes on from the last one.
@@ -97,7 +97,7 @@ def follow(
         share = warmup_cosine(step, round(plan.warmup * plan.steps), plan.steps)
         set_learning_rate(optimiser, plan.learning_rate * share)
         model.train()
-        total, parts = losses(step)
+        total, parts = losses()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)

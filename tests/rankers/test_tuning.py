@@ -137,5 +137,27 @@ def test_what_is_too_large_is_left_out_with_a_line_and_the_rest_goes_on(project,
     assert [row["ranker"] for row in report["left_out"]] == ["ease", "sasrec"]
 
 
+def test_users_of_a_single_interaction_teach_no_order_and_stop_nobody(project, run_in, tmp_path):
+    folder = project.make("rankers")
+    for stage in ("interactions", "synthetic_queries", "embeddings"):
+        shutil.copytree(folder.parent / stage, tmp_path / "data" / stage)
+    for file in ("params.yaml", "data/base.yaml"):
+        shutil.copy(folder.parents[1] / file, tmp_path / file)
+    file = tmp_path / "data" / "interactions" / "interactions.parquet"
+    table = pq.read_table(file).to_pandas()
+    train = table["split"] == "train"
+    single = table[
+        ~train | ~table[train]["user_id"].duplicated().reindex(table.index, fill_value=False)
+    ]
+    schema = pq.read_schema(file)
+    pq.write_table(pa.Table.from_pandas(single, schema=schema, preserve_index=False), file)
+    done = run_in("rankers", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sasrec is left out: no user has two train interactions." in done.stdout
+    report = read_json(tmp_path / "data" / "rankers" / "report.json")
+    assert "popularity" in report["recommendation"]
+    assert "sasrec" not in report["recommendation"]
+
+
 def _files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
