@@ -43,7 +43,9 @@ class Machine(BaseSettings):
         8, ge=1, description="Most requests to that endpoint at the same time."
     )
     processes: int = Field(
-        0, ge=0, description="Processes that train an encoder; 0: one per GPU, or one."
+        0,
+        ge=0,
+        description="Processes that train the encoder and the generator; 0: one per GPU, or one.",
     )
 
     @field_validator("memory_limit")

@@ -22,6 +22,7 @@ HANDED_OVER = {  # beside the artifacts
     ("rankers", "params"),
     ("retriever", "fitting"),
     ("retriever", "params"),
+    ("retriever", "processes"),
     ("semantic_ids", "buckets"),
     ("semantic_ids", "trie"),
 }

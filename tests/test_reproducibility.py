@@ -37,6 +37,10 @@ def test_a_second_run_with_a_cold_cache_and_shuffled_rows_gives_the_same_bytes(p
         first = contents(project.make(stage))
         assert first, stage
         assert contents(second.make(stage)) == first, stage
+    for stage in ("bi_encoder", "retriever"):  # they read vectors that the cache now holds
+        first = contents(second.make(stage))
+        assert run_here(stage, tmp_path).returncode == 0
+        assert contents(second.make(stage)) == first, stage
 
 
 def test_what_is_learnt_does_not_depend_on_the_test_split(project, tmp_path):

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.final_fit.params import FinalFitParams
@@ -28,6 +26,7 @@ from assets.retriever.artifact import Generator
 from assets.retriever.fitting import READ as FIT_READS
 from assets.retriever.fitting import fit as fit_retriever
 from assets.retriever.params import RetrieverParams
+from assets.retriever.processes import train_in_processes
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import Run, UserError, load_params
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -76,7 +75,6 @@ def _retriever(
     embeddings: Embeddings,
 ) -> tuple[Path, dict[str, Any]]:
     """Save the generator; return where its checkpoint lies, and what to report."""
-    torch.manual_seed(run.params.seed)  # the stage began without torch
     device = Machine.here().torch_device()
     params = load_params("retriever", RetrieverParams)
     params = params.model_copy(update={"precision": precision_for(params.precision, device)})
@@ -92,12 +90,12 @@ def _retriever(
         )
     settings = params.model_dump() | {
         "device": device,
-        "seed_of_final_fit": run.params.seed,
         "rankers": load_params("rankers", RankersParams).model_dump(),
     }
     folder = training_folder(
         run.name, [run.input(stage) for stage in READ], settings, beside=["retriever", "rankers"]
     )
+    train_in_processes(folder, params, epochs, all_splits=True)
     generator, course = fit_retriever(
         ids,
         data,

@@ -14,6 +14,7 @@ from assets.quality_gate.artifact import Verdict
 from assets.retriever.figures import draw_training
 from assets.retriever.fitting import READ, fit
 from assets.retriever.params import RetrieverParams
+from assets.retriever.processes import train_in_processes
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import Run, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
@@ -35,6 +36,7 @@ def main(run: Run[RetrieverParams]) -> None:
 
     inputs = [run.input(stage) for stage in READ]
     folder = training_folder(run.name, inputs, params.model_dump() | {"device": device})
+    train_in_processes(folder, params)
     generator, course = fit(
         ids, data, queries, encoder, embeddings, params, device=device, folder=folder, say=run.say
     )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from assets.bi_encoder.artifact import BiEncoder
 from assets.embeddings.artifact import Embeddings
 from assets.interactions.artifact import Interactions
@@ -66,11 +68,13 @@ def fit(
     for task, why in WHY_NOT.items():
         if task not in examples.tasks:
             say(f"does not learn {task}: {why}.")
-    generator = untrained(
-        params, ids, embeddings.text, catalogue.popularity, examples.tasks, device
-    )
     validation = Validation.sample(
         queries.tasks("validation"), data.sessions("validation"), catalogue, encoder, params
+    )
+    # an encoder draws when it is loaded, which it is not where a cache holds all vectors
+    torch.manual_seed(params.seed)
+    generator = untrained(
+        params, ids, embeddings.text, catalogue.popularity, examples.tasks, device
     )
     course, passes = train(generator, examples, validation, params, folder, say, epochs)
     kept = {**generator.trained_as, "epochs": passes}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from assets.semantic_ids.buckets import Buckets
 from assets.sequential.sampled_softmax import sampled_softmax_loss
 from assets.sequential.spectral import spectral_vectors
 from assets.training.course import Course, Plan, follow
+from assets.training.processes import Place, place
 
 
 def untrained(
@@ -68,6 +70,9 @@ def train(
     epochs: int | None = None,
 ) -> tuple[Course, int]:
     """Train the generator's model in place and leave it as it was at its best look at validation.
+
+    Processes of a group share the questions of each step and draw the same negatives, so that they
+    learn what one does.
 
     Args:
         generator: The generator.
@@ -137,8 +142,11 @@ class _Lesson:
         return [*sequences.epoch(rng, params.history + 1, params.positions, self.steps)]
 
     def losses(self, windows: Rows | None, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Return the losses of a step, by ``<task>_<head>_loss``."""
-        generator, params = self._generator, self._params
+        """Return the losses of a step, by ``<task>_<head>_loss``.
+
+        In a group they are this process's share: those of its rows, weighted by their number.
+        """
+        generator, params, here = self._generator, self._params, place()
         model = generator.model
         found: dict[str, Tensor] = {}
         dropped = None
@@ -146,11 +154,10 @@ class _Lesson:
             drawn = rng.random(len(generator.ids.item_ids)) < params.item_dropout
             dropped = torch.from_numpy(drawn).to(model.device)
 
-        def heads(task: Task, states: Tensor, items: Tensor) -> None:
-            loss = sid_loss(model, generator.trie, generator.leaf_of, states, items)
-            found[f"{task}_sid_loss"] = loss
+        def heads(task: Task, states: Tensor, items: Tensor, share: float) -> None:
+            losses = {"sid": sid_loss(model, generator.trie, generator.leaf_of, states, items)}
             if params.item_weight:
-                found[f"{task}_item_loss"] = sampled_softmax_loss(
+                losses["item"] = sampled_softmax_loss(
                     states,
                     items,
                     lambda rows: model.item_vectors(rows, dropped),
@@ -158,22 +165,26 @@ class _Lesson:
                     params.negatives,
                     rng,
                 )
+            for head, loss in losses.items():
+                found[f"{task}_{head}_loss"] = share * loss
 
         with torch.autocast(
             model.device.type, torch.bfloat16, enabled=params.precision == "bfloat16"
         ):
             if windows is not None:
-                read = torch.from_numpy(windows).to(model.device)
+                own, share = _share_of(here, np.count_nonzero(windows[:, 1:] >= 0, axis=1))
+                read = torch.from_numpy(windows[own]).to(model.device)
                 after = read[:, 1:]
                 there = after >= 0
                 states = model.history_states(read[:, :-1].clamp(min=0), dropped)
-                heads("recommendation", states[there], after[there])
+                heads("recommendation", states[there], after[there], share)
             if self._examples.search is not None:
                 vectors, items = self._examples.search.draw(
                     rng, params.search_batch, params.document_share, params.noise
                 )
-                states = model.query_states(torch.from_numpy(vectors).to(model.device))
-                heads("search", states, torch.from_numpy(items).to(model.device))
+                own, share = _share_of(here, np.ones(len(items)))
+                states = model.query_states(torch.from_numpy(vectors[own]).to(model.device))
+                heads("search", states, torch.from_numpy(items[own]).to(model.device), share)
         return found
 
     def weighted(self, losses: dict[str, Tensor]) -> Tensor:
@@ -186,6 +197,19 @@ class _Lesson:
             task, head, _ = name.split("_")
             total.append(tasks[task] * heads[head] * loss)
         return torch.stack(total).sum()
+
+
+def _share_of(here: Place, questions: NDArray[Any]) -> tuple[slice, float]:
+    """Return which rows of a batch a process of a group reads, and what they weigh.
+
+    Args:
+        here: The process.
+        questions: (rows,) how many questions each row asks.
+    """
+    own = slice(here.rank, None, here.count)
+    if here.rank < len(questions):
+        return own, float(questions[own].sum() / questions.sum())
+    return slice(1), 0.0  # it reads along, so that all of them draw the same
 
 
 def _shorter(params: RetrieverParams, device: str) -> list[str]:

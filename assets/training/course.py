@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from assets.training.best import BestMoment
 from assets.training.checkpoints import Checkpoint
 from assets.training.forecast import steps_foreseen
+from assets.training.processes import Place, place, summed
 from assets.training.schedules import set_learning_rate, warmup_cosine
 
 
@@ -71,10 +73,14 @@ def follow(
 ) -> Course:
     """Train a model in place with AdamW and leave it as it was at its best look.
 
+    Every process of a group calls this, with the same model and an `rng` in the same state. The
+    first one alone looks, speaks and writes; the others' models are left as they were at the end.
+
     Args:
         plan: How.
         model: The model.
-        losses: Returns what is to fall in a step, and its parts by name.
+        losses: Returns what is to fall in a step, and its parts by name; in a group the share of
+            this process, so that all of them sum up to it.
         measure: Looks at validation: returns a score, higher is better, and the numbers behind it.
         rng: What `losses` draws from; a training that goes on draws as it would have.
         folder: Holds a checkpoint of each look; a killed training goes on from the last one.
@@ -82,7 +88,7 @@ def follow(
     """
     optimiser = _adamw(model, plan)
     best, checkpoint, course = BestMoment(model), Checkpoint(folder), Course()
-    done = 0
+    done, here = 0, place()
     if state := checkpoint.load():
         done = state["done"]
         model.load_state_dict(state["model"])
@@ -91,20 +97,29 @@ def follow(
         torch.set_rng_state(state["torch_rng"])
         best.restore(state["best"])
         course = Course(state["curve"], state["looks"])
-        say(f"{plan.what} goes on after step {done}")
+        if here.rank == 0:
+            say(f"{plan.what} goes on after step {done}")
+    _part_ways(here, rng)
     end = plan.steps if plan.end is None else plan.end
-    for step in steps_foreseen(range(done, end), plan.what, plan.shorter):
+    steps = range(done, end)
+    for step in steps_foreseen(steps, plan.what, plan.shorter) if here.rank == 0 else steps:
         share = warmup_cosine(step, round(plan.warmup * plan.steps), plan.steps)
         set_learning_rate(optimiser, plan.learning_rate * share)
         model.train()
         total, parts = losses()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
+        if here.count > 1:
+            parts = dict(zip(parts, summed([*parts.values()]), strict=True))
+            _sum_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.gradient_clip)
         optimiser.step()
         course.curve.append({"step": step, **{name: x.item() for name, x in parts.items()}})
         done = step + 1
         if done % plan.look and done < end:
+            continue
+        if here.rank:
+            _part_ways(here, rng)
             continue
         model.eval()
         score, numbers = measure()
@@ -124,10 +139,28 @@ def follow(
                 "looks": course.looks,
             }
         )
+        _part_ways(here, rng)
+    if here.rank:
+        model.eval()
+        return course
     best.put_back()
     model.eval()
     course.kept = best.step
     return course
+
+
+def _sum_gradients(model: nn.Module) -> None:
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    # what this process's share of a batch does not touch has no gradient here
+    own = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+    for weight, gradient in zip(weights, summed(own), strict=True):
+        weight.grad = gradient
+
+
+def _part_ways(here: Place, rng: np.random.Generator) -> None:
+    """Let each process of a group drop its own units out, the same ones after a kill."""
+    if here.count > 1:
+        torch.manual_seed(int(deepcopy(rng).integers(2**62)) + here.rank)
 
 
 def _adamw(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:

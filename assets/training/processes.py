@@ -11,9 +11,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assets.machine import Machine
 from assets.stage import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which process of a training this is, and of how many."""
+
+    rank: int
+    count: int
 
 
 def run_in_processes(module: str, arguments: Sequence[str], machine: Machine) -> None:
@@ -52,7 +65,10 @@ def run_in_processes(module: str, arguments: Sequence[str], machine: Machine) ->
 
 
 def join_group() -> None:
-    """Take this process's place in the group, and end it when the stage ends."""
+    """Take this process's place in the group, and end it when the stage ends.
+
+    A library's trainer connects the group by itself; a loop of ours needs :func:`connect` too.
+    """
     import torch
 
     threading.Thread(target=_end_with_the_stage, daemon=True).start()
@@ -60,6 +76,37 @@ def join_group() -> None:
     torch.set_num_threads(machine.threads)
     if machine.torch_device() == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+
+
+def connect() -> None:
+    """Connect this process with the others of its group."""
+    import torch
+
+    gpu = Machine.here().torch_device() == "cuda"
+    torch.distributed.init_process_group("nccl" if gpu else "gloo")
+
+
+def place() -> Place:
+    """Return this process's place in the group that it is connected with; without one, the only."""
+    import torch
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return Place(0, 1)
+    return Place(torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+
+def summed(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return each tensor summed over the processes of the group, which all call this.
+
+    Args:
+        tensors: Of one type, and of the same shapes in every process.
+    """
+    import torch
+
+    flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    torch.distributed.all_reduce(flat)
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def _end_with_the_stage() -> None:
