@@ -54,6 +54,7 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     """
     from assets.bi_encoder.params import BiEncoderParams
     from assets.bi_encoder.token_caps import foresee_cuts
+    from assets.final_fit.params import FinalFitParams
     from assets.interactions.check import foresee
     from assets.interactions.params import InteractionsParams
     from assets.machine import Machine
@@ -69,7 +70,8 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     with console(sys.stderr).status("reading"):
         found = foresee(params, folder, Machine.here(), partial(foresee_cuts, encoder))
     if not found["problems"]:
-        found["estimate"] = estimate(found)
+        final = load_params("final_fit", FinalFitParams).enabled
+        found["estimate"] = estimate(found, final=final)
     code = UNUSABLE if found["problems"] else ROWS_REFUSED if found["rejects"] else 0
     if as_json:
         print_json(found | {"exit_code": code})

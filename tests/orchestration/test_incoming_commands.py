@@ -94,3 +94,5 @@ def test_the_estimate_knows_every_stage_and_grows_with_the_data():
     assert estimate(large)["extrapolated"]
     for name in ("seconds", "memory_mb"):
         assert estimate(large)[name] > estimate(small)[name]
+    plain, final = estimate(small)["stages"], estimate(small, final=True)["stages"]
+    assert final["final_fit"] > plain["retriever"] + plain["rankers"] > plain["final_fit"]
