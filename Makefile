@@ -9,7 +9,7 @@ SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 NUMERICAL := $(wildcard $(addprefix tests/,test_evaluation.py test_exact.py \
 	test_reproducibility.py sequential training bi_encoder \
 	embeddings codebooks semantic_ids collision_report retriever rankers answers metrics final_fit \
-	synthetic_queries/test_local_model.py)) --ignore tests/bi_encoder/test_processes.py
+	synthetic_queries/test_local_model.py)) $(addprefix --ignore=tests/,bi_encoder/test_processes.py retriever/test_processes.py)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test test-portable ui lint bench verify install

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.answers.artifact import GENERATED, HISTORIES, Answers, Parts
-from assets.answers.choosing import CUT, Choice, choose, compared, raised
+from assets.answers.choosing import CUT, Choice, choose, compared
 from assets.answers.fusion import Mixture
 from assets.answers.guiding import guided, guiding
 from assets.answers.params import AnswersParams
@@ -42,6 +42,8 @@ def main(run: Run[AnswersParams]) -> None:
     generated: dict[Task, tuple[float, float]] = {}
     for task in parts.tasks:
         names = [name for name in allowed[task] if name in parts.names(task)]
+        if not parts.catalogue.popularity.any():  # it would tell nobody apart
+            names = [name for name in names if name != "popularity"] or names
         if not names:
             raise UserError(
                 f"params.yaml: nobody in `answers.{task}` ({', '.join(allowed[task])}) can do it "
@@ -85,12 +87,20 @@ def _decide(
     *,
     made: bool,
 ) -> Choice:
-    """Choose a mixture; where made queries alone decide, dense is given what it may cost."""
-    scale: dict[str, Any] = {"weights": params.weights, "depth": params.depth, "ties": ties}
-    choice = choose(lists, relevant, fusions=params.fusions, **scale)
-    if not made or "dense" not in lists or not params.dense_allowance:
-        return choice
-    return raised(choice, "dense", lists, relevant, allowance=params.dense_allowance, **scale)
+    """Choose a mixture; where made queries alone decide, some parts get what they may cost."""
+    allowances: dict[str, float] = {}
+    if made:
+        asked = params.allowances.items()
+        allowances = {name: share for name, share in asked if share and name in lists}
+    return choose(
+        lists,
+        relevant,
+        fusions=params.fusions,
+        weights=params.weights,
+        depth=params.depth,
+        ties=ties,
+        allowances=allowances,
+    )
 
 
 def _questions(
@@ -128,10 +138,11 @@ def _sentence(task: Task, choice: Choice, generated: tuple[float, float] | None)
         said = f"{joined} ({choice.mixture.fusion.replace('_', ' ')})"
     idle = [name for name in choice.parts if name not in weights]
     ends = f"; {' and '.join(idle)} would add nothing beyond noise" if idle else ""
-    for name, lost in choice.given.items():
+    if choice.given:
         ends += (
-            f"; {name} costs {lost:.3f} and stands there because these queries are made of the "
-            "documents' own words (`answers.dense_allowance`)"
+            f"; {' and '.join(choice.given)} cost {choice.cost:.3f} and stand there because these "
+            "queries were made, of the documents' own words and of every item alike "
+            "(`answers.allowances`)"
         )
     return (
         f"{task}: {said}, recall@{CUT} {choice.recall:.3f} and NDCG@{CUT} {choice.ndcg:.3f} on "

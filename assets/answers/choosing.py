@@ -7,7 +7,7 @@ a mixture may push the right answer from the first place to the ninth for nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from assets.evaluation import Floats, gains_of, ndcg, recall
 from assets.ranking import Ranked, Rows
 
 CUT = 10
+PRIOR = 0.5  # most weight of what does not read the question, as a share of the heaviest
 ROUNDS = 4  # of the coordinate search, at most; it ends when a round changes nothing
 
 
@@ -31,8 +32,8 @@ class Choice:
         gain: How much more than the best part the mixture is worth ...
         error: ... and the standard error of the difference, from paired questions.
         without: By part with weight, how much less the others are worth without it.
-        given: By part that was given weight for another reason than validation, how much less the
-            mixture is worth there for that; see :func:`raised`.
+        given: The parts that stand there for another reason than validation; see :func:`raised`.
+        cost: How much less than without that reason the mixture is worth.
     """
 
     mixture: Mixture
@@ -42,7 +43,8 @@ class Choice:
     gain: float
     error: float
     without: Mapping[str, float]
-    given: Mapping[str, float] = field(default_factory=dict)
+    given: Sequence[str] = ()
+    cost: float = 0.0
 
 
 def choose(
@@ -53,11 +55,14 @@ def choose(
     weights: Sequence[float],
     depth: int,
     ties: Rows,
+    allowances: Mapping[str, float] | None = None,
 ) -> Choice:
     """Choose the mixture that is worth most.
 
     A part is kept only where the mixture would lose more than one standard error without it, so
     that what adds nothing but noise does not answer; the best part alone is the least there is.
+    Parts that validation wrongs are given weight before the others are asked for their reason to
+    stay: beside them somebody may have one who has none alone.
 
     Args:
         lists: By part, each its ranking of the same questions.
@@ -66,6 +71,7 @@ def choose(
         weights: Weights that are tried.
         depth: Ranks of each list that are joined.
         ties: (items,) rows in the order in which equals are shown.
+        allowances: See :func:`raised`.
     """
     pools = {fusion: Pool.of(lists, fusion, depth, len(ties)) for fusion in fusions}
 
@@ -75,54 +81,60 @@ def choose(
     alone = {name: worth_of(ranked, relevant) for name, ranked in lists.items()}
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
     best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
+    tops: dict[Fusion, Mixture] = {}
     for fusion in fusions:
-        found = _climb(Mixture(fusion, {best_part: 1.0}), list(lists), weights, worth)
-        found = _without_idle(found, worth)
+        tops[fusion] = _climb(Mixture(fusion, {best_part: 1.0}), list(lists), weights, worth)
+        found = _without_idle(tops[fusion], worth)
         found_values = worth(found)
         if len(found.weights) > 1 and found_values.mean() > values.mean():
             best, values = found, found_values
     gap = values - alone[best_part]
     if gap.mean() <= _error(gap):
-        best = Mixture(fusions[0], {best_part: 1.0})
-    return _told(best, lists, pools[best.fusion], relevant, ties)
+        best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
+    choice = _told(best, lists, pools[best.fusion], relevant, ties)
+    others = [part for part in lists if part not in (allowances or {})]
+    wide = raised(tops[best.fusion], others, allowances or {}, weights, worth)
+    given = [part for part in allowances or {} if part in wide.weights]
+    if not given:
+        return choice
+    wide = _without_idle(wide, worth, given)
+    told = _told(wide, lists, pools[wide.fusion], relevant, ties)
+    return replace(told, given=given, cost=float((values - worth(wide)).mean()))
 
 
 def raised(
-    choice: Choice,
-    part: str,
-    lists: Mapping[str, Ranked],
-    relevant: Sequence[Rows],
-    *,
-    allowance: float,
+    mixture: Mixture,
+    others: Sequence[str],
+    allowances: Mapping[str, float],
     weights: Sequence[float],
-    depth: int,
-    ties: Rows,
-) -> Choice:
-    """Give a part that validation wrongs as much weight as costs little there.
+    worth: Callable[[Mixture], Floats],
+) -> Mixture:
+    """Give parts that validation wrongs as much weight as costs little there, one after the other.
 
     Queries made from documents share their words, so they flatter whoever matches words; people
-    also ask for what a document means. What the part is given is no more than the heaviest has.
+    also ask for what a document means. And they ask for every item as often, while people mostly
+    mean the known ones. What a part is given is no more than the heaviest has, popularity half of
+    that, for it says the same of every question; and the others, none of which gets more than the
+    heaviest had, may change beside it.
 
     Args:
-        choice: What validation says.
-        part: Who is wronged.
-        lists: By part, each its ranking of the same questions.
-        relevant: For each question the rows of its right answers.
-        allowance: Share of the mixture's worth that may be given up.
+        mixture: What validation says.
+        others: The parts that may change.
+        allowances: By part that is wronged, the share of the mixture's worth that may be given up.
         weights: Weights that are tried.
-        depth: Ranks of each list that are joined.
-        ties: (items,) rows in the order in which equals are shown.
+        worth: Returns what a mixture is worth to every question.
     """
-    best = choice.mixture
-    pool = Pool.of(lists, best.fusion, depth, len(ties))
-    worth = float(worth_of(_whole(best, lists, pool, ties), relevant).mean())
-    own, most = best.weights.get(part, 0.0), max(best.weights.values())
-    for weight in sorted({weight for weight in weights if own < weight <= most}, reverse=True):
-        mixture = _with(best, part, weight)
-        lost = worth - float(worth_of(pool.rank(mixture, CUT, ties), relevant).mean())
-        if lost <= allowance * worth:
-            return replace(_told(mixture, lists, pool, relevant, ties), given={part: lost})
-    return choice
+    for part, allowance in allowances.items():
+        before = float(worth(mixture).mean())
+        own, most = mixture.weights.get(part, 0.0), max(mixture.weights.values())
+        light = [weight for weight in weights if weight <= most]
+        heavy = most * PRIOR if part == "popularity" else most
+        for weight in sorted({w for w in light if own < w <= heavy}, reverse=True):
+            tried = _climb(_with(mixture, part, weight), others, light, worth)
+            if before - float(worth(tried).mean()) <= allowance * before:
+                mixture = tried
+                break
+    return mixture
 
 
 def _told(
@@ -222,11 +234,16 @@ def _climb(
     return mixture
 
 
-def _without_idle(mixture: Mixture, worth: Callable[[Mixture], Floats]) -> Mixture:
-    """Leave out, the idlest first, every part whose loss is no more than one standard error."""
-    while len(mixture.weights) > 1:
+def _without_idle(
+    mixture: Mixture, worth: Callable[[Mixture], Floats], kept: Sequence[str] = ()
+) -> Mixture:
+    """Leave out, the idlest first, every part whose loss is no more than one standard error.
+
+    Those in `kept` stay.
+    """
+    while others := [pair for pair in _each_left_out(mixture) if pair[0] not in kept]:
         values = worth(mixture)
-        losses = [(values - worth(less), less) for _, less in _each_left_out(mixture)]
+        losses = [(values - worth(less), less) for _, less in others]
         loss, less = min(losses, key=lambda entry: float(entry[0].mean()))
         if loss.mean() > _error(loss):
             break

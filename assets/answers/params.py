@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ class AnswersParams(Params):
     """Section ``answers`` of params.yaml: who answers, how wide, and how the answers are joined."""
 
     search: list[SearchPart] = Field(
-        ["dense", "bm25", "trigrams", "item_head", "retriever"],
+        ["dense", "bm25", "trigrams", "popularity", "item_head", "retriever"],
         min_length=1,
         description="Who may answer a search; validation decides who does, and with what weight.",
     )
@@ -96,13 +96,12 @@ class AnswersParams(Params):
         min_length=2,
         description="Weights that validation chooses from; 0 leaves a part out.",
     )
-    dense_allowance: float = Field(
-        0.02,
-        ge=0,
-        lt=1,
-        description="Where validation holds no real query: share of the mixture's worth that is "
-        "given up, at most, for the weight of `dense`. Made queries share their documents' words "
-        "and flatter whoever matches words; people also ask for what a document means. 0: none.",
+    allowances: dict[SearchPart, Annotated[float, Field(ge=0, lt=1)]] = Field(
+        {"dense": 0.02, "popularity": 0.002},
+        description="Where validation holds no real query: by part of a search, the share of the "
+        "mixture's worth that is given up, at most, for its weight. Made queries share their "
+        "documents' words and ask for every item as often; people also ask for what a document "
+        "means, and mostly for the known ones. {}: none.",
     )
     questions: int = Field(
         5000,

@@ -114,7 +114,7 @@ def _world(skills, questions=800, seed=0):
     return lists, [np.array([answer]) for answer in right]
 
 
-def _choose(lists, relevant):
+def _choose(lists, relevant, **more):
     return choose(
         lists,
         relevant,
@@ -122,6 +122,7 @@ def _choose(lists, relevant):
         weights=[0.0, 0.5, 1.0, 2.0],
         depth=30,
         ties=np.arange(100),
+        **more,
     )
 
 
@@ -152,34 +153,46 @@ def test_the_choice_is_never_below_the_best_part(seed, one, other):
 @pytest.mark.parametrize("allowance", [0.0, 0.03, 0.2, 0.9])
 def test_a_part_is_given_the_most_weight_that_costs_no_more_than_allowed(allowance):
     lists, relevant = _world({"words": 0.9, "meaning": 0.2})
-    before = _choose(lists, relevant)
+    before = _choose(lists, relevant).mixture
     weights, ties = [0.0, 0.5, 1.0, 2.0], np.arange(100)
-    rest = {"weights": weights, "depth": 30, "ties": ties}
-    after = raised(before, "meaning", lists, relevant, allowance=allowance, **rest)
-    pool = Pool.of(lists, before.mixture.fusion, 30, 100)
-    most = max(before.mixture.weights.values())
-    own = before.mixture.weights.get("meaning", 0.0)
+    pool = Pool.of(lists, before.fusion, 30, 100)
 
-    def worth(weight):
-        parts = {**before.mixture.weights, "meaning": weight}
-        kept = {name: value for name, value in parts.items() if value}
-        ranked = pool.rank(Mixture(before.mixture.fusion, kept), 10, ties)
-        return float(worth_of(ranked, relevant).mean())
+    def worth(mixture):
+        return worth_of(pool.rank(mixture, 10, ties), relevant)
+
+    after = raised(before, [], {"meaning": allowance}, weights, worth)
+    most, own = max(before.weights.values()), before.weights.get("meaning", 0.0)
+
+    def lost(weight):
+        tried = {**before.weights, "meaning": weight}
+        return float(worth(before).mean() - worth(Mixture(before.fusion, tried)).mean())
 
     bearable = [
         weight
         for weight in weights
-        if own < weight <= most and worth(own) - worth(weight) <= allowance * worth(own)
+        if own < weight <= most and lost(weight) <= allowance * worth(before).mean()
     ]
     expected = max(bearable, default=own)
-    assert after.mixture.weights.get("meaning", 0.0) == expected
-    assert after.parts == before.parts
-    if bearable:
-        assert after.given["meaning"] == pytest.approx(worth(own) - worth(expected))
-        assert after.recall <= before.recall
-    else:
-        assert after == before
+    assert after.weights.get("meaning", 0.0) == expected
+    assert {**after.weights, "meaning": 0} == {**before.weights, "meaning": 0}
     assert (allowance == 0.9) <= (expected == most)
+
+
+def test_who_makes_up_for_a_part_that_is_given_weight_stays_though_idle_alone():
+    # `letters` knows what `words` knows: idle beside it, until `meaning` has to be outweighed
+    lists, relevant = _world({"words": 0.9, "meaning": 0.0})
+    lists["meaning"].scores[:, 0] += 8.0  # as sure as it is wrong
+    lists["letters"] = lists["words"]
+    plain = _choose(lists, relevant)
+    assert [*plain.mixture.weights] == ["words"]
+    assert (plain.given, plain.cost) == ((), 0)
+    given = _choose(lists, relevant, allowances={"meaning": 0.5})
+    assert list(given.given) == ["meaning"]
+    assert given.mixture.weights.keys() == {"words", "meaning", "letters"}
+    assert given.without["letters"] > 0
+    worths = [(choice.recall + choice.ndcg) / 2 for choice in (plain, given)]
+    assert given.cost == pytest.approx(worths[0] - worths[1])
+    assert given.cost <= 0.5 * worths[0] + given.error
 
 
 def test_mixtures_are_compared_question_by_question():
