@@ -139,10 +139,11 @@ def _sentence(task: Task, choice: Choice, generated: tuple[float, float] | None)
     idle = [name for name in choice.parts if name not in weights]
     ends = f"; {' and '.join(idle)} would add nothing beyond noise" if idle else ""
     if choice.given:
+        many = len(choice.given) > 1
         ends += (
-            f"; {' and '.join(choice.given)} cost {choice.cost:.3f} and stand there because these "
-            "queries were made, of the documents' own words and of every item alike "
-            "(`answers.allowances`)"
+            f"; {' and '.join(choice.given)} {'cost' if many else 'costs'} {choice.cost:.3f} and "
+            f"{'stand' if many else 'stands'} there because these queries were made, of the "
+            "documents' own words and of every item alike (`answers.allowances`)"
         )
     return (
         f"{task}: {said}, recall@{CUT} {choice.recall:.3f} and NDCG@{CUT} {choice.ndcg:.3f} on "

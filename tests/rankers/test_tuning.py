@@ -100,14 +100,19 @@ def test_what_was_chosen_is_saved_and_worth_what_the_report_says(project):
         assert ranker.decay in getattr(params, name).decay
 
 
+def _copied(rankers, root):
+    """Copy what the stage reads into a folder; return the file of its interactions."""
+    for stage in ("interactions", "synthetic_queries", "embeddings"):
+        shutil.copytree(rankers.parent / stage, root / "data" / stage)
+    for file in ("params.yaml", "data/base.yaml"):
+        shutil.copy(rankers.parents[1] / file, root / file)
+    return root / "data" / "interactions" / "interactions.parquet"
+
+
 def test_the_test_split_changes_nothing(project, run_in, tmp_path):
     """Who had what in the test split is dealt out anew, and every byte of the rankers stays."""
     folder = project.make("rankers")
-    for stage in ("interactions", "synthetic_queries", "embeddings"):
-        shutil.copytree(folder.parent / stage, tmp_path / "data" / stage)
-    for file in ("params.yaml", "data/base.yaml"):
-        shutil.copy(folder.parents[1] / file, tmp_path / file)
-    file = tmp_path / "data" / "interactions" / "interactions.parquet"
+    file = _copied(folder, tmp_path)
     table = pq.read_table(file)
     items = table["item_id"].to_numpy(zero_copy_only=False).copy()
     hidden = np.flatnonzero(table["split"].to_numpy(zero_copy_only=False) == "test")
@@ -139,11 +144,7 @@ def test_what_is_too_large_is_left_out_with_a_line_and_the_rest_goes_on(project,
 
 def test_users_of_a_single_interaction_teach_no_order_and_stop_nobody(project, run_in, tmp_path):
     folder = project.make("rankers")
-    for stage in ("interactions", "synthetic_queries", "embeddings"):
-        shutil.copytree(folder.parent / stage, tmp_path / "data" / stage)
-    for file in ("params.yaml", "data/base.yaml"):
-        shutil.copy(folder.parents[1] / file, tmp_path / file)
-    file = tmp_path / "data" / "interactions" / "interactions.parquet"
+    file = _copied(folder, tmp_path)
     table = pq.read_table(file).to_pandas()
     train = table["split"] == "train"
     single = table[
