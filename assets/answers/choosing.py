@@ -113,9 +113,9 @@ def raised(
 
     Queries made from documents share their words, so they flatter whoever matches words; people
     also ask for what a document means. And they ask for every item as often, while people mostly
-    mean the known ones. What a part is given is no more than the heaviest has, popularity half of
-    that, for it says the same of every question; and the others, none of which gets more than the
-    heaviest had, may change beside it.
+    mean the known ones. What a part is given is no more than the heaviest has; popularity gets no
+    more than half of the heaviest other's, for it says the same of every question. The others, none
+    of which gets more than the heaviest had, may change beside it.
 
     Args:
         mixture: What validation says.
@@ -128,7 +128,11 @@ def raised(
         before = float(worth(mixture).mean())
         own, most = mixture.weights.get(part, 0.0), max(mixture.weights.values())
         light = [weight for weight in weights if weight <= most]
-        heavy = most * PRIOR if part == "popularity" else most
+        rivals = [weight for name, weight in mixture.weights.items() if name != part]
+        heavy = most
+        if part == "popularity" and rivals:
+            heavy = max(rivals) * PRIOR
+            own = own if own <= heavy else 0.0
         for weight in sorted({w for w in light if own < w <= heavy}, reverse=True):
             tried = _climb(_with(mixture, part, weight), others, light, worth)
             if before - float(worth(tried).mean()) <= allowance * before:

@@ -178,6 +178,19 @@ def test_a_part_is_given_the_most_weight_that_costs_no_more_than_allowed(allowan
     assert (allowance == 0.9) <= (expected == most)
 
 
+@pytest.mark.parametrize(("own", "expected"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (2.0, 1.0)])
+def test_popularity_gets_half_of_the_heaviest_others_weight_also_where_it_had_more(own, expected):
+    before = Mixture("z_score", {"words": 2.0, "popularity": own} if own else {"words": 2.0})
+
+    def worth(mixture):
+        return np.ones(3)
+
+    after = raised(before, [], {"popularity": 0.0}, [0.0, 0.5, 1.0, 2.0], worth)
+    assert after.weights == {"words": 2.0, "popularity": expected}
+    alone = Mixture("z_score", {"popularity": 2.0})
+    assert raised(alone, [], {"popularity": 0.0}, [0.0, 1.0, 2.0], worth) == alone
+
+
 def test_who_makes_up_for_a_part_that_is_given_weight_stays_though_idle_alone():
     # `letters` knows what `words` knows: idle beside it, until `meaning` has to be outweighed
     lists, relevant = _world({"words": 0.9, "meaning": 0.0})
