@@ -61,6 +61,7 @@ def main(run: Run[CollisionReportParams]) -> None:
         rebuilt,
         k=params.neighbours,
         max_sessions=params.max_sessions,
+        max_history_items=params.max_history_items,
         max_pair_items=params.max_pair_items,
         seed=params.seed,
     )

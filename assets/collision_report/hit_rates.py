@@ -69,6 +69,27 @@ def hits(vectors: Vectors, sought: Sought, k: int) -> NDArray[np.float64]:
     return np.array(found, np.float64)
 
 
+def bounded(sources: Sequence[Rows], most: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """Return tasks that together have at most so many distinct sources, but one at the least.
+
+    Long histories name most of a catalogue, and what :func:`hits` costs grows with the sources.
+
+    Args:
+        sources: For each task its sources.
+        most: Distinct sources of the returned tasks.
+        draw: Tasks are taken in its order until the next one's sources are too many.
+
+    Returns:
+        Places of the tasks, ascending.
+    """
+    order = draw.permutation(len(sources))
+    rows = np.concatenate([np.empty(0, np.int64), *(sources[task] for task in order)])
+    _, first = np.unique(rows, return_index=True)
+    ends = np.cumsum([len(sources[task]) for task in order], dtype=np.int64)
+    distinct = np.searchsorted(np.sort(first), ends)
+    return np.sort(order[: max(int((distinct <= most).sum()), 1)])
+
+
 def partner_recall(vectors: Vectors, items: Rows, others: Rows, k: int) -> float:
     """Return the mean over items of the share of their co-occurring items among their k nearest.
 

@@ -14,6 +14,11 @@ class CollisionReportParams(Params):
     max_sessions: int = Field(
         2000, ge=1, description="Validation sessions to look at; of more, a seeded sample is taken."
     )
+    max_history_items: int = Field(
+        20_000,
+        ge=1,
+        description="Different items in their histories; with more, fewer sessions are looked at.",
+    )
     max_pair_items: int = Field(
         10_000, ge=1, description="Items whose validation pairs are looked at; else a sample."
     )

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from assets.collision_report.hit_rates import Rows, Sought, hits, partner_recall, sample
+from assets.collision_report.hit_rates import (
+    Rows,
+    Sought,
+    bounded,
+    hits,
+    partner_recall,
+    sample,
+)
 from assets.interactions.artifact import Interactions
 
 Vectors = NDArray[np.float32]
@@ -23,6 +30,7 @@ def embedding_hit_rates(
     *,
     k: int,
     max_sessions: int,
+    max_history_items: int,
     max_pair_items: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -35,6 +43,8 @@ def embedding_hit_rates(
         rebuilt: (items, dim) vectors rebuilt from the final codes.
         k: Neighbours.
         max_sessions: Sessions to look at, at most.
+        max_history_items: Different items in their histories; where there are more, fewer sessions
+            are looked at.
         max_pair_items: Items whose pairs are looked at, at most.
         seed: Seed of the samples.
 
@@ -49,7 +59,6 @@ def embedding_hit_rates(
     targets = _known(rows_of, sessions.targets)
     chosen = sample(np.flatnonzero([len(rows) for rows in targets]), max_sessions, draw)
     sources = _known(rows_of, [sessions.histories[task] for task in chosen])
-    sought = Sought(sources, [targets[task] for task in chosen])
 
     pairs = interactions.pairs("validation")
     items = rows_of.get_indexer(pd.Index(pairs["item_id"]))
@@ -57,6 +66,9 @@ def embedding_hit_rates(
     kept = (items >= 0) & (others >= 0) & (items != others)
     kept &= np.isin(items, sample(np.unique(items[kept]), max_pair_items, draw))
 
+    fitting = bounded(sources, max_history_items, draw)
+    sources, chosen = [sources[place] for place in fitting], chosen[fitting]
+    sought = Sought(sources, [targets[task] for task in chosen])
     some, recall = len(chosen) > 0, None
     if kept.any():
         recall = partner_recall(raw, items[kept], others[kept], k)

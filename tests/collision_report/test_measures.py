@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from assets.collision_report.categories import Categories, prefix_purity
 from assets.collision_report.hit_rates import (
     Sought,
+    bounded,
     hits,
     neighbour_overlap,
     neighbours,
@@ -177,6 +178,23 @@ def test_hit_rates_equal_a_loop_over_sessions(items, k, seed):
         for rows, right in zip(sources, targets, strict=True)
     ]
     assert hits(vectors, Sought(sources, targets), k).tolist() == expected
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 20), max_size=6), min_size=1, max_size=15),
+    st.integers(1, 30),
+    st.integers(0, 9),
+)
+def test_tasks_are_taken_until_their_sources_are_too_many(lists, most, seed):
+    sources = [np.array(rows, np.int64) for rows in lists]
+    places = bounded(sources, most, np.random.default_rng(seed)).tolist()
+    taken = set().union(*(lists[place] for place in places))
+    assert places == sorted(set(places))
+    assert len(taken) <= most or len(places) == 1
+    order = np.random.default_rng(seed).permutation(len(lists)).tolist()
+    assert sorted(order[: len(places)]) == places
+    if len(places) < len(lists):
+        assert len(taken | set(lists[order[len(places)]])) > most
 
 
 @settings(max_examples=30, deadline=None)
