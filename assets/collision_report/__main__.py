@@ -86,6 +86,9 @@ def main(run: Run[CollisionReportParams]) -> None:
             f"warning: {report.load:.0%} of all {report.code_space:,} possible IDs are "
             "taken: enlarge `codebooks.codebook_size` or `codebooks.levels`"
         )
+    equal = report.items - report.different_vectors
+    if equal:
+        run.say(f"{equal:,} of {report.items:,} items have the vector of another item")
     run.say(
         f"conflict rate {report.conflict_rate_raw:.1%} before and "
         f"{report.conflict_rate:.1%} after `{ids.policy}`, {report.moved_items:,} moved"

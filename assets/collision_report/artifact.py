@@ -78,7 +78,10 @@ class Numbers(BaseModel):
         variance_explained: Share of the vectors' variance that the codes rebuild; None: all vectors
             are equal.
         mse_added_by_moves: What moves add to the squared error, as a share of the variance.
+        different_vectors: Different vectors among the items'; equal ones have equal codes before
+            the policy, whoever makes them.
         gini_raw: Gini of items per occupied code tuple, before the policy.
+        gini_of_different: The same of different vectors.
         gini: The same per occupied ID.
         code_space: Possible IDs.
         load: Items and reserved IDs / possible IDs.
@@ -133,7 +136,9 @@ class Numbers(BaseModel):
     mse: float
     variance_explained: float | None
     mse_added_by_moves: float
+    different_vectors: int
     gini_raw: float
+    gini_of_different: float
     gini: float
     code_space: int
     load: float

@@ -12,6 +12,7 @@ from assets.collision_report.measures import (
     bucket_counts,
     bucket_histogram,
     collisions,
+    different,
     gini,
     index_share,
     level_use,
@@ -43,6 +44,7 @@ def describe_ids(
         final, codebooks.sizes, np.column_stack([lengths, ids.distances[:, :-1]]), vectors
     )
     moved = np.bincount(ids.moved_level[ids.moved_level >= 0], minlength=levels)
+    apart = different(vectors)
     before, after = bucket_counts(ids.raw_codes), bucket_counts(ids.codes)
     numbers: dict[str, Any] = {
         "sid_version": ids.version,
@@ -56,7 +58,9 @@ def describe_ids(
         "moved_items": int(moved.sum()),
         "moved_share": moved.sum() / len(ids.item_ids),
         **errors,
+        "different_vectors": len(apart),
         "gini_raw": gini(before),
+        "gini_of_different": gini(bucket_counts(ids.raw_codes[apart])),
         "gini": gini(after),
         **space_use(after, ids.sizes, len(ids.reserved.item_ids) if ids.reserved else 0),
         **worst_levels(use),

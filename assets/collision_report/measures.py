@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,14 @@ def bucket_histogram(raw: Counts, final: Counts) -> list[dict[str, int]]:
         for size in range(1, length)
         if before[size] or after[size]
     ]
+
+
+def different(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the first row of each different one of (items, dim) vectors."""
+    first: dict[bytes, int] = {}
+    for row, vector in enumerate(vectors):
+        first.setdefault(blake2b(vector.tobytes(), digest_size=16).digest(), row)
+    return np.fromiter(first.values(), np.int64, len(first))
 
 
 def level_use(

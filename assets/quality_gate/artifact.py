@@ -15,7 +15,7 @@ class Outcome:
     """The result of one expectation.
 
     Attributes:
-        expectation: Name, such as ``gini_raw``.
+        expectation: Name, such as ``gini_worst_level``.
         description: What is expected, in words.
         observed: The number found; None where it does not apply.
         minimum: Least allowed value, if any.

@@ -52,7 +52,7 @@ def observe_report(report: Numbers, least_sessions: int) -> dict[str, float | No
         "conflict_rate_raw": report.conflict_rate_raw,
         "index_share": report.index_share,
         "load": report.load,
-        "gini_raw": report.gini_raw,
+        "gini_of_different": report.gini_of_different,
         "gini_worst_level": report.gini_worst_level,
         "utilisation_worst_level": report.utilisation_worst_level,
         "mse_added_by_moves": report.mse_added_by_moves,

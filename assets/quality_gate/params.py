@@ -69,8 +69,10 @@ class QualityGateParams(Params):
     load: Limit = Field(
         _at_most(0.8, "warning"), description="Items per possible ID; near 1 moved items end far."
     )
-    gini_raw: Limit = Field(
-        _at_most(0.6), description="Gini of items per occupied code tuple before the policy."
+    gini_of_different: Limit = Field(
+        _at_most(0.6),
+        description="Gini of different vectors per occupied code tuple before the policy; no"
+        " quantizer tells equal ones apart.",
     )
     gini_worst_level: Limit = Field(
         _at_most(0.9), description="Largest Gini of items per code among the levels."

@@ -33,6 +33,8 @@ def test_the_real_build_is_described_drawn_and_shown_on_one_page(project):
     numbers = report.numbers.flat()
     assert numbers == json.loads((folder / "report.json").read_text())
     assert numbers["conflict_rate"] == 0
+    assert numbers["different_vectors"] == numbers["items"]
+    assert numbers["gini_of_different"] == numbers["gini_raw"]
     assert numbers["moved_items"] == (ids.moved_level >= 0).sum()
     assert sum(row["moved_items"] for row in numbers["moved_by_level"]) == numbers["moved_items"]
     assert numbers["mse"] >= numbers["mse_raw"] > 0

@@ -23,6 +23,7 @@ from assets.collision_report.measures import (
     bucket_counts,
     bucket_histogram,
     collisions,
+    different,
     entropy,
     gini,
     index_share,
@@ -93,6 +94,15 @@ def test_collisions_count_items_that_share_and_ids_that_lack():
         {"items_per_sid": 1, "sids_before": 1, "sids_after": 6},
         {"items_per_sid": 2, "sids_before": 1, "sids_after": 0},
         {"items_per_sid": 3, "sids_before": 1, "sids_after": 0},
+    ]
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 1.0000001]), min_size=1, max_size=12))
+def test_equal_vectors_count_once(firsts):
+    vectors = np.array([[first, 2.0] for first in firsts], np.float32)
+    rows = different(vectors)
+    assert rows.tolist() == [
+        row for row in range(len(firsts)) if vectors[row, 0] not in vectors[:row, 0]
     ]
 
 

@@ -351,7 +351,7 @@ def make_shop(project: Path, root: Path) -> None:
         else:
             (root / "made" / name).mkdir(parents=True)
     version = SemanticIds.load(root / "made" / "semantic_ids").version
-    outcome = Outcome("gini_raw", "", 0.2, None, 0.6, "critical", True, True)
+    outcome = Outcome("gini_of_different", "", 0.2, None, 0.6, "critical", True, True)
     Verdict(version, [outcome]).save(root / "made" / "quality_gate")
     shop = Shop(root)
     shop.change("retriever/manifest.json", {"sid_version": version})

@@ -210,7 +210,7 @@ def test_a_failed_gate_names_the_expectation_and_the_release_still_answers(relea
     before = current(released.root)
     done = released.sidmill("run")
     assert done.returncode == 1
-    assert "gini_raw is 0.7, expected at most 0.6: off by 0.1" in done.stderr
+    assert "gini_of_different is 0.7, expected at most 0.6: off by 0.1" in done.stderr
     assert f"released {before.name} is untouched and still answers" in done.stderr
     assert "retriever" not in done.stdout
     assert "Traceback" not in done.stderr

@@ -247,14 +247,14 @@ def test_after_a_gate_failed_in_either_engine_the_last_release_still_answers(
 ):
     home = put_release(house.root)
     try:
-        house.set("quality_gate", gini_raw={"maximum": 0.0})
+        house.set("quality_gate", gini_of_different={"maximum": 0.0})
         failed = house.dvc("repro", "quality_gate")
         assert failed.returncode != 0
         result = house.dagster(instance, *list(house.pipeline.stages)[:8])
         [step] = [event for event in result.all_events if event.is_step_failure]
         reason = step.step_failure_data.user_failure_data.description
         for said in (failed.stdout + failed.stderr, reason):
-            assert "gini_raw is" in said
+            assert "gini_of_different is" in said
             assert "expected at most 0: off by" in said
         answer = subprocess.run(
             [sys.executable, "-c", SEARCH],
@@ -266,7 +266,7 @@ def test_after_a_gate_failed_in_either_engine_the_last_release_still_answers(
         assert len(json.loads(answer.stdout)) == 10
     finally:
         shutil.rmtree(home)
-        house.set("quality_gate", gini_raw={"maximum": 0.6})
+        house.set("quality_gate", gini_of_different={"maximum": 0.6})
         assert house.computed("dvc", instance, "quality_gate") == []
 
 

@@ -117,7 +117,9 @@ def test_a_failed_verdict_is_never_published(shop):
     outcome = json.loads(file.read_text())["outcomes"][0]
     shop.change("quality_gate/verdict.json", {"outcomes": [outcome | {"passed": False}]})
     shop.rebuild()
-    with pytest.raises(PublishError, match=r"the quality gate did not pass: gini_raw is 0\.2"):
+    with pytest.raises(
+        PublishError, match=r"the quality gate did not pass: gini_of_different is 0\.2"
+    ):
         publish(shop.root, force=True)
 
 

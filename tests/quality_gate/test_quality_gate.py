@@ -108,7 +108,7 @@ def test_codes_that_collapsed_are_stopped(folder):
     found = failed(judged(folder))
     assert {"utilisation_worst_level", "gini_worst_level", "largest_bucket"} <= found
     assert "conflict_rate_after" in found
-    assert "gini_raw" not in found  # blind to collapse: that is why the others are there
+    assert "gini_of_different" not in found  # blind to collapse: that is why the others are there
 
 
 def test_random_codes_are_stopped(folder):
@@ -154,11 +154,11 @@ def test_a_report_about_other_ids_is_stopped(folder):
 
 @pytest.mark.parametrize("value", [float("nan"), None, "0.2", True])
 def test_a_number_that_is_none_is_stopped(folder, value):
-    write_report(folder, gini_raw=value)
+    write_report(folder, gini_of_different=value)
     verdict = judged(folder)
-    assert {"report_complete", "gini_raw"} <= failed(verdict)
+    assert {"report_complete", "gini_of_different"} <= failed(verdict)
     assert "report_complete is 1, expected at most 0" in verdict.reason()
-    assert f"`gini_raw` is {value!r}" in verdict.reason()
+    assert f"`gini_of_different` is {value!r}" in verdict.reason()
     assert "has no value" not in verdict.reason()  # what follows does not hide the cause
 
 
@@ -170,7 +170,7 @@ def test_a_key_that_is_renamed_or_gone_is_stopped_by_name(folder):
             put_report(folder, content)
             with pytest.raises(ReportError, match=f"`{re.escape(key)}` is missing"):
                 CollisionReport.load(folder / "data" / "collision_report")
-    for key in ("gini_raw", "variance_explained", "embedding_hitrate_raw@30", "purity"):
+    for key in ("gini_of_different", "variance_explained", "embedding_hitrate_raw@30", "purity"):
         put_report(folder, {name: value for name, value in whole.items() if name != key})
         verdict = judged(folder)
         assert "report_complete" in failed(verdict)
@@ -189,7 +189,7 @@ def test_a_report_that_is_no_json_is_stopped(folder):
     [
         ({"unplaced_items": 1}, "unplaced_items"),
         ({"mse_added_by_moves": 0.4}, "mse_added_by_moves"),
-        ({"gini_raw": 0.8}, "gini_raw"),
+        ({"gini_of_different": 0.8}, "gini_of_different"),
         ({"largest_bucket": 2}, "largest_bucket"),
         ({"conflict_rate": 0.1}, "conflict_rate_after"),
         (
@@ -243,16 +243,18 @@ def test_a_warning_does_not_stop(folder):
 
 
 def test_a_failed_gate_leaves_its_verdict_on_disk_and_says_by_how_much(folder, run_in):
-    params = {"quality_gate": {"gini_raw": {"maximum": -1}}}
+    params = {"quality_gate": {"gini_of_different": {"maximum": -1}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     done = run_in("quality_gate", folder)
     assert done.returncode == 1
-    gini = json.loads((folder / "data/collision_report/report.json").read_text())["gini_raw"]
+    gini = json.loads((folder / "data/collision_report/report.json").read_text())[
+        "gini_of_different"
+    ]
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: quality_gate: gini_raw is ")
+    assert last.startswith("error: quality_gate: gini_of_different is ")
     assert f"off by {gini + 1:g}" in last
     verdict = Verdict.load(folder / "data" / "quality_gate")
-    assert failed(verdict) == {"gini_raw"}
+    assert failed(verdict) == {"gini_of_different"}
     assert json.loads((folder / "data/quality_gate/verdict.json").read_text())["passed"] is False
     assert json.loads((folder / "data/quality_gate/report.json").read_text())["passed"] is False
 

@@ -184,10 +184,10 @@ def test_the_report_says_how_validation_went(data):
 
 def test_ids_that_the_gate_did_not_pass_are_refused(copied, capsys):
     ids = SemanticIds.load(copied / "data" / "semantic_ids")
-    bad = Outcome("gini_raw", "even use of codes", 0.9, None, 0.5, "critical", True, False)
+    bad = Outcome("gini_of_different", "even use of codes", 0.9, None, 0.5, "critical", True, False)
     gate = copied / "data" / "quality_gate"
     cases = [
-        (Verdict(ids.version, [bad]), "gini_raw is 0.9, expected at most 0.5"),
+        (Verdict(ids.version, [bad]), "gini_of_different is 0.9, expected at most 0.5"),
         (Verdict("0" * 64, []), "judged SID version 000000000000"),
         (None, "verdict.json is missing"),
     ]
