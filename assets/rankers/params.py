@@ -104,7 +104,11 @@ class SLITParams(BaseModel):
         description="Regularisation, in interactions of an item; each value costs one inversion.",
     )
     fit_history: int = Field(
-        20, ge=1, description="Items before an interaction that it is predicted from, in training."
+        20,
+        ge=1,
+        description="Items before an interaction that it is predicted from, in training. For more "
+        "than about 130 million of them together, 24 bytes each, there is no memory, and SLIT is "
+        "left out, with a line that says so.",
     )
     fit_decay: Decay = Field(0.8, description="Weight of those per step into the past.")
     neighbours: int = Field(200, ge=1, description=NEIGHBOURS.format(otherwise=", by size"))
@@ -205,7 +209,8 @@ class RankersParams(Params):
         gt=0,
         description="Products of two numbers that fitting an item-to-item ranker may take, about "
         "two minutes: item KNN and EASE take one for each two items of a user, the graph one for "
-        "each walk of two hops. A ranker that takes more is left out, with a line that says so.",
+        "each walk of two hops, SLIT as many as there are items for each two that follow one "
+        "another. A ranker that takes more is left out, with a line that says so.",
     )
     bm25: BM25Params = Field(
         BM25Params(), description="BM25, the words a query shares with a document."

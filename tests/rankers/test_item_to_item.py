@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assets.rankers.ease import ridge_weights
@@ -200,6 +202,53 @@ def test_ease_refuses_a_matrix_beyond_its_size_but_few_users_make_a_small_one():
     assert fit(10).nnz == 20 * 5
     with pytest.raises(TooLargeError, match=r"20 items and 11 users.*most_items"):
         fit(11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sequences())
+def test_slit_counts_the_products_of_both_its_matrices(case):
+    items, users = case
+    last = 3  # as in FITS
+    known = {item for had in users for item in had}
+    pairs = {
+        (old, item)
+        for had in users
+        for time, item in enumerate(had)
+        for old in had[max(0, time - last) : time]
+    }
+    read = [min(time, last) for had in users for time in range(len(had))]
+    products = len(known) * len(pairs) + sum(count**2 for count in read)
+    assume(products)
+    log = log_of(items, users)
+    assert FITS["slit"](log, most_products=products).shape == (items, items)
+    with pytest.raises(TooLargeError, match="most_products"):
+        FITS["slit"](log, most_products=products - 1)
+
+
+@pytest.mark.parametrize(
+    ("interactions", "last", "refused"),
+    [
+        (20_000, 200, "most_products"),  # of the matrix that is inverted
+        (20_000, 10, "most_products"),  # of the one it is multiplied with
+        (20_000, 20_000, "fit_history"),
+    ],
+)
+def test_slit_refuses_before_it_takes_memory(interactions, last, refused):
+    log = log_of(400, [np.random.default_rng(0).integers(400, size=interactions)])
+    tracemalloc.start()
+    with pytest.raises(TooLargeError, match=refused):
+        next_item_weights(
+            log,
+            l2=1.0,
+            fit_history=last,
+            fit_decay=0.8,
+            neighbours=5,
+            most_items=400,
+            most_products=1e7,
+        )
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 * 10 * interactions  # less than one number for each item before one
 
 
 @settings(max_examples=60, deadline=None)
