@@ -108,7 +108,9 @@ class Serving:
         def answer_one(questions: Sequence[Any]) -> list[list[dict[str, Any]]]:
             return [explained(loaded.catalogue, loaded.answers, one, k, by) for one in questions]
 
-        return await self.batcher.ask((loaded, "explain", k, by), answer_one, asked)
+        # A part that one task lacks may be a good one of the other: what fails, fails alone.
+        task = "search" if isinstance(asked, str) else "recommendation"
+        return await self.batcher.ask((loaded, "explain", task, k, by), answer_one, asked)
 
 
 def _width(k: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import shutil
@@ -17,6 +18,7 @@ import pytest
 import uvicorn
 
 from assets.interactions.artifact import Interactions
+from assets.stage import UserError
 from orchestration.releases.answering import current_release
 from orchestration.web.app import MOST_BYTES, build_app
 from orchestration.web.batching import BATCH
@@ -125,6 +127,24 @@ def test_an_answer_says_why_where_that_is_asked(service):
             assert row["why"]["path"][-1]["prefix"] == row["sid"]
             assert {other["item_id"] for other in row["why"]["goes_with"]} <= set(ids)
     assert any(row["why"]["goes_with"] for row in explained)
+
+
+def test_a_part_that_one_task_lacks_spoils_no_explanation_of_the_other(service):
+    """Both wait side by side, in either order."""
+    serving = Serving(service.root)
+    items = serving.loaded.answers.parts.catalogue.item_ids[:2].tolist()
+
+    async def ask(questions):
+        asked = (serving.explain(serving.loaded, one, 3, "dense") for one in questions)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    for first, second in (("star wars", items), (items, "star wars")):
+        answers = dict(
+            zip((type(first), type(second)), asyncio.run(ask((first, second))), strict=True)
+        )
+        assert len(answers[str]) == 3
+        assert isinstance(answers[list], UserError)
+        assert "recommendation knows no part `dense`" in str(answers[list])
 
 
 def test_a_recommendation_after_items_or_a_user(service, project):
