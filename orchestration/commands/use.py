@@ -53,7 +53,7 @@ def search(
         raise UserError("the query is empty: type a few words.")
     with console(sys.stderr).status(f"loading {release.name}"):
         answers = answering.load_answers(release.folder, searches=True)
-    catalogue = answering.ReleasedItems.load(release) if explain else None
+        catalogue = answering.ReleasedItems.load(release) if explain else None
     for text in [query] if query is not None else _typed(release.name):
         started = time.perf_counter()
         if catalogue:
@@ -91,10 +91,10 @@ def recommend(
         raise UserError("no items given: `--items 1,260` takes item ids, the oldest first.")
     with console(sys.stderr).status(f"loading {release.name}"):
         answers = answering.load_answers(release.folder, searches=False)
+        catalogue = answering.ReleasedItems.load(release) if explain else None
     history = named if user is None else answering.history_of(release, answers, user)
     started = time.perf_counter()
-    if explain:
-        catalogue = answering.ReleasedItems.load(release)
+    if catalogue:
         rows = answering.explained(catalogue, answers, history, k, by)
     else:
         rows = answering.rows_of(answers.recommend(history, k, by))
