@@ -29,10 +29,11 @@ def main(run: Run[RankersParams]) -> None:
     )
     rankers = fitted.rankers
     rankers.save(run.folder)
+    words = rankers.lexical.get("bm25")
     run.report(
         {
             "items": len(rankers.popularity.ties),
-            "words": len(rankers.lexical["bm25"].vocabulary),
+            "words": len(words.vocabulary) if words else 0,
             "search": list(rankers.search),
             "recommendation": list(rankers.recommendation),
             "left_out": [{"ranker": name, "why": why} for name, why in rankers.left_out.items()],

@@ -21,9 +21,15 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from assets.files import read_json, write_json
+from assets.rankers.log import UnfitError
 from assets.ranking import Queries, Ranked, Rows, rank_in_chunks
 
 Terms = Literal["words", "words_but_stopwords", "trigrams"]
+LEAST: dict[Terms, str] = {
+    "words": "a word of two letters",
+    "words_but_stopwords": "a word of two letters that is no stopword",
+    "trigrams": "a letter",
+}
 WORD = re.compile(r"\w+")
 LETTERS = 3
 
@@ -62,11 +68,17 @@ class BM25:
             k1: Saturation of a term's frequency.
             b: Weight of a document's length.
             terms: See the attribute.
+
+        Raises:
+            UnfitError: No document holds a term.
         """
         import bm25s
 
+        split = _split(documents, terms)
+        if not any(split):
+            raise UnfitError(f"no document holds {LEAST[terms]}.")
         index = bm25s.BM25(k1=k1, b=b)
-        index.index(_split(documents, terms), show_progress=False)
+        index.index(split, show_progress=False)
         columns = index.scores
         shape = (len(columns["indptr"]) - 1, len(documents))
         # bm25s adds an empty term that no document holds

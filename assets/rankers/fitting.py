@@ -21,7 +21,7 @@ from assets.rankers.dense import Dense
 from assets.rankers.ease import ridge_weights
 from assets.rankers.item_knn import cosine_similarities
 from assets.rankers.item_to_item import ItemToItem
-from assets.rankers.log import Log, TooLargeError
+from assets.rankers.log import Log, UnfitError
 from assets.rankers.params import LexicalParams, RankersParams
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
@@ -153,10 +153,10 @@ class _Book:
         tried: Mapping[str, Sequence[Any]],
         exam: Callable[[R], Worth] | None,
     ) -> dict[str, R]:
-        """Return the ranker by its name, or nothing where the data is too large for it."""
+        """Return the ranker by its name, or nothing where it cannot be fitted to the data."""
         try:
             found = tune(make, tried, exam)
-        except TooLargeError as error:
+        except UnfitError as error:
             self.leave_out(name, str(error))
             return {}
         self.enter(name, found)

@@ -16,8 +16,12 @@ from assets.ranking import Rows
 BLOCK = 1 << 23  # entries of items × items that are held at a time; memory alone depends on it
 
 
-class TooLargeError(Exception):
-    """A ranker that this much data has no time or memory for: one sentence that says why."""
+class UnfitError(Exception):
+    """A ranker that cannot be fitted to this data: one sentence that says why."""
+
+
+class TooLargeError(UnfitError):
+    """A ranker that this much data has no time or memory for."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from assets.evaluation import gains_of, ndcg, recall
-from assets.rankers.log import TooLargeError
+from assets.rankers.log import UnfitError
 from assets.ranking import Histories, Queries, Ranker, Rows
 
 CUT = 10
@@ -48,7 +48,7 @@ def tune(
         exam: What decides; None: the first values stand.
 
     Raises:
-        TooLargeError: The data is too large for the first values; for others they are not tried.
+        UnfitError: It cannot be fitted with the first values; with others it is passed over.
     """
     settings = {name: values[0] for name, values in tried.items()}
     best = Tuned(make(**settings), settings, None)
@@ -66,7 +66,7 @@ def tune(
                 done.append(settings)
                 try:
                     ranker = make(**settings)
-                except TooLargeError:
+                except UnfitError:
                     continue
                 worth = exam(ranker)
                 if best.worth is None or worth > best.worth:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from assets.rankers.bm25 import BM25
 from assets.rankers.dense import Dense
+from assets.rankers.log import UnfitError
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
 from assets.ranking import Histories, Queries, Ranked, best
@@ -103,6 +104,24 @@ def test_bm25_finds_an_obvious_title_and_nothing_where_nothing_is_shared(terms, 
     again = BM25.load(tmp_path, "bm25", ties).rank(asked, 3)
     assert (again.rows == found.rows).all()
     assert (again.scores == found.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("terms", "documents", "least"),
+    [
+        ("words", ["", "a 4 b", "!? ..."], "two letters"),
+        ("words_but_stopwords", ["the of", "a 4 b"], "no stopword"),
+        ("trigrams", ["", "!? ..."], "a letter"),
+    ],
+)
+def test_documents_without_terms_make_no_index_and_one_with_a_term_does(terms, documents, least):
+    def fit(texts):
+        return BM25.fit(texts, np.arange(len(texts)), k1=0.9, b=0.4, terms=terms)
+
+    with pytest.raises(UnfitError, match=f"no document holds .*{least}"):
+        fit(documents)
+    found = fit([*documents, "boat"]).rank(_queries(["boat", "car"]), 3)
+    assert found.rows.tolist() == [[len(documents), -1, -1], [-1] * 3]
 
 
 def test_trigrams_find_what_is_misspelt_cut_off_or_bent():

@@ -142,6 +142,22 @@ def test_what_is_too_large_is_left_out_with_a_line_and_the_rest_goes_on(project,
     assert [row["ranker"] for row in report["left_out"]] == ["ease", "sasrec"]
 
 
+def test_documents_without_words_leave_who_ranks_by_words_out(project, run_in, tmp_path):
+    _copied(project.make("rankers"), tmp_path)
+    file = tmp_path / "data" / "interactions" / "items.parquet"
+    table = pq.read_table(file)
+    texts = pa.array(["!? ..."] * len(table), pa.string())
+    place = table.schema.get_field_index("document")
+    pq.write_table(table.set_column(place, table.schema.field(place), texts), file)
+    (tmp_path / "params.yaml").write_text("rankers: {sasrec: {most_products: 1}}")
+    done = run_in("rankers", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "bm25 is left out: no document holds a word of two letters." in done.stdout
+    report = read_json(tmp_path / "data" / "rankers" / "report.json")
+    assert (report["search"], report["words"]) == (["dense", "popularity"], 0)
+    assert [row["ranker"] for row in report["left_out"]] == ["bm25", "trigrams", "sasrec"]
+
+
 def test_users_of_a_single_interaction_teach_no_order_and_stop_nobody(project, run_in, tmp_path):
     folder = project.make("rankers")
     file = _copied(folder, tmp_path)
