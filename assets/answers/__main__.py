@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from assets.answers.artifact import GENERATED, HISTORIES, Answers, Parts
 from assets.answers.choosing import CUT, Choice, choose, compared
 from assets.answers.fusion import Mixture
-from assets.answers.guiding import guided, guiding
+from assets.answers.guiding import guided, guided_unasked, guiding
 from assets.answers.params import AnswersParams
 from assets.answers.settings import Settings
 from assets.evaluation import choose_by_hash
@@ -36,10 +36,10 @@ def main(run: Run[AnswersParams]) -> None:
         "search": [*params.search],
         "recommendation": [*params.recommendation],
     }
-    made = "real" not in queries.tasks("validation").kinds
     mixtures: dict[Task, Mixture] = {}
     choices: dict[Task, Choice] = {}
     generated: dict[Task, tuple[float, float]] = {}
+    sentences: list[str] = []
     for task in parts.tasks:
         names = [name for name in allowed[task] if name in parts.names(task)]
         if not parts.catalogue.popularity.any():  # it would tell nobody apart
@@ -49,20 +49,20 @@ def main(run: Run[AnswersParams]) -> None:
                 f"params.yaml: nobody in `answers.{task}` ({', '.join(allowed[task])}) can do it "
                 f"here; there are {', '.join(parts.names(task))}."
             )
-        asked, relevant = _questions(task, parts, data, queries, params)
+        asked, relevant, made = _questions(task, parts, data, queries, params)
         if not relevant:
+            parts = guided_unasked(task, parts, params)
             mixtures[task] = Mixture(params.fusions[0], {names[0]: 1.0})
-            run.say(f"{task}: validation asks nothing, so {names[0]} answers alone")
+            sentences.append(f"{task}: validation asks nothing, so {names[0]} answers alone")
+            run.say(sentences[-1])
             continue
         others = [name for name in names if name != "retriever"]
         ties = parts.catalogue.by_popularity
         lists, _ = parts.ask(asked, dict.fromkeys([*others, *guiding(task, parts, params)]), 0)
-        if "retriever" in names:
+        if "retriever" in parts.names(task):  # it can be asked alone even where it may not answer
             parts, found = guided(task, parts, asked, relevant, lists, params)
             lists = {"retriever": found, **lists}
-        decide = partial(
-            _decide, relevant=relevant, ties=ties, params=params, made=task == "search" and made
-        )
+        decide = partial(_decide, relevant=relevant, ties=ties, params=params, made=made)
         choices[task] = decide({name: lists[name] for name in names})
         mixtures[task] = choices[task].mixture
         rest = {name: lists[name] for name in names if name not in GENERATED}
@@ -71,12 +71,13 @@ def main(run: Run[AnswersParams]) -> None:
             generated[task] = compared(
                 mixtures[task], without, lists, relevant, depth=params.depth, ties=ties
             )
-        run.say(_sentence(task, choices[task], generated.get(task)))
+        sentences.append(_sentence(task, choices[task], generated.get(task)))
+        run.say(sentences[-1])
 
     Answers(parts, mixtures, run.folder).save(run.folder)
     if params.user_histories and "recommendation" in mixtures:
         _keep_histories(data, run)
-    run.report(_report(choices, generated))
+    run.report({"sentences": sentences, **_report(choices, generated)})
 
 
 def _decide(
@@ -105,18 +106,26 @@ def _decide(
 
 def _questions(
     task: Task, parts: Parts, data: Interactions, queries: SyntheticQueries, params: AnswersParams
-) -> tuple[Queries | Histories, list[Rows]]:
-    """Return what validation asks of a task, and the rows of the right answers."""
+) -> tuple[Queries | Histories, list[Rows], bool]:
+    """Return what validation asks of a task, the rows of the right answers, and who asks.
+
+    That is whether the questions are made queries: enough real ones are asked alone.
+    """
     if task == "search":
         tasks = queries.tasks("validation")
-        kept = choose_by_hash(tasks.queries, params.questions, params.seed)
+        real = [place for place, kind in enumerate(tasks.kinds) if kind == "real"]
+        made = len(real) < params.least_real_queries
+        every = range(len(tasks.queries)) if made else real
+        typed = [tasks.queries[place] for place in every]
+        kept = [every[place] for place in choose_by_hash(typed, params.questions, params.seed)]
         asked = parts.encode([tasks.queries[place] for place in kept], CACHE)
-        return asked, parts.catalogue.row_lists([tasks.targets[place] for place in kept])
+        right = [tasks.targets[place] for place in kept]
+        return asked, parts.catalogue.row_lists(right), made
     sessions = data.sessions("validation", repeats=params.repeats)
     kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
     histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
     targets = parts.catalogue.row_lists([sessions.targets[place] for place in kept])
-    return parts.histories(histories), targets
+    return parts.histories(histories), targets, False
 
 
 def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:
@@ -167,7 +176,7 @@ def _said_of_generator(generated: tuple[float, float] | None) -> str:
 def _report(
     choices: dict[Task, Choice], generated: dict[Task, tuple[float, float]]
 ) -> dict[str, Any]:
-    report: dict[str, Any] = {"sentences": [], "parts": []}
+    report: dict[str, Any] = {"parts": []}
     for task, choice in choices.items():
         report[f"{task}.recall@{CUT}"] = choice.recall
         report[f"{task}.ndcg@{CUT}"] = choice.ndcg
@@ -176,7 +185,6 @@ def _report(
         report[f"{task}.fusion"] = choice.mixture.fusion
         adds, error = generated.get(task, (None, None))
         report |= {f"{task}.generator_adds": adds, f"{task}.generator_adds_error": error}
-        report["sentences"].append(_sentence(task, choice, generated.get(task)))
         report["parts"] += [
             {
                 "task": task,

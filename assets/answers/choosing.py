@@ -91,15 +91,18 @@ def choose(
     gap = values - alone[best_part]
     if gap.mean() <= _error(gap):
         best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
-    choice = _told(best, lists, pools[best.fusion], relevant, ties)
-    others = [part for part in lists if part not in (allowances or {})]
-    wide = raised(tops[best.fusion], others, allowances or {}, weights, worth)
-    given = [part for part in allowances or {} if part in wide.weights]
-    if not given:
-        return choice
-    wide = _without_idle(wide, worth, given)
-    told = _told(wide, lists, pools[wide.fusion], relevant, ties)
-    return replace(told, given=given, cost=float((values - worth(wide)).mean()))
+    allowances = allowances or {}
+    others = [part for part in lists if part not in allowances]
+    top = tops[best.fusion]
+    wide = raised(top, others, allowances, weights, worth)
+    given = [part for part in allowances if wide.weights.get(part, 0) > top.weights.get(part, 0)]
+    if given:
+        best = _without_idle(wide, worth, given)
+    if "popularity" in allowances:
+        best = _bounded(best, weights)
+    told = _told(best, lists, pools[best.fusion], relevant, ties)
+    cost = float((values - worth(best)).mean()) if given else 0.0
+    return replace(told, given=given, cost=cost)
 
 
 def raised(
@@ -113,9 +116,9 @@ def raised(
 
     Queries made from documents share their words, so they flatter whoever matches words; people
     also ask for what a document means. And they ask for every item as often, while people mostly
-    mean the known ones. What a part is given is no more than the heaviest has; popularity gets no
-    more than half of the heaviest other's, for it says the same of every question. The others, none
-    of which gets more than the heaviest had, may change beside it.
+    mean the known ones. What a part is given is no more than the heaviest has, popularity half of
+    that, for it says the same of every question; and the others, none of which gets more than the
+    heaviest had, may change beside it.
 
     Args:
         mixture: What validation says.
@@ -128,11 +131,7 @@ def raised(
         before = float(worth(mixture).mean())
         own, most = mixture.weights.get(part, 0.0), max(mixture.weights.values())
         light = [weight for weight in weights if weight <= most]
-        rivals = [weight for name, weight in mixture.weights.items() if name != part]
-        heavy = most
-        if part == "popularity" and rivals:
-            heavy = max(rivals) * PRIOR
-            own = own if own <= heavy else 0.0
+        heavy = PRIOR * most if part == "popularity" else most
         for weight in sorted({w for w in light if own < w <= heavy}, reverse=True):
             tried = _climb(_with(mixture, part, weight), others, light, worth)
             if before - float(worth(tried).mean()) <= allowance * before:
@@ -253,6 +252,16 @@ def _without_idle(
             break
         mixture = less
     return mixture
+
+
+def _bounded(mixture: Mixture, weights: Sequence[float]) -> Mixture:
+    """Let popularity have half of the heaviest other's weight at most, where there is another."""
+    others = [weight for part, weight in mixture.weights.items() if part != "popularity"]
+    most = PRIOR * max(others, default=np.inf)
+    if mixture.weights.get("popularity", 0.0) <= most:
+        return mixture
+    light = [weight for weight in weights if weight <= most]
+    return _with(mixture, "popularity", max(light, default=0.0))
 
 
 def _each_left_out(mixture: Mixture) -> list[tuple[str, Mixture]]:

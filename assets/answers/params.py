@@ -22,6 +22,20 @@ RecommendationPart = Literal[
     "repurchase",
     "popularity",
 ]
+# The generator's beam cannot guide itself.
+SearchGuide = Literal["item_head", "dense", "bm25", "trigrams", "popularity"]
+RecommendationGuide = Literal[
+    "item_head",
+    "item_knn",
+    "ease",
+    "slit",
+    "sasrec",
+    "graph",
+    "markov",
+    "repurchase",
+    "popularity",
+]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class AnswersParams(Params):
@@ -55,30 +69,30 @@ class AnswersParams(Params):
         "bought again.",
     )
     beams: int = Field(60, ge=1, description="Beams of the generator.")
-    search_guide: list[SearchPart] = Field(
+    search_guide: list[SearchGuide] = Field(
         ["dense", "bm25", "trigrams"],
         description="The parts whose ranking guides the generator's beam in a search, joined as "
         "validation says: a prefix is worth what the best item under it is worth to them. Without "
         "any, what the vectors under it let expect, for catalogues too large for exact rankings.",
     )
-    search_guide_weights: list[float] = Field(
-        [5.0, 10.0, 20.0],
+    search_guide_weights: list[Weight] = Field(
+        [5.0, 10.0, 20.0, 40.0],
         min_length=1,
-        description="What a unit of the guide's score adds to the log probability of a beam, in a "
-        "search; validation chooses.",
+        description="What a unit of the guide's z-score adds to the log probability of a beam, in "
+        "a search; validation chooses.",
     )
-    search_node_guide_weights: list[float] = Field(
+    search_node_guide_weights: list[Weight] = Field(
         [80.0, 160.0, 320.0, 640.0],
         min_length=1,
         description="The same where no list guides a search: of a unit of similarity to what the "
         "vectors under a prefix let expect.",
     )
-    recommendation_guide: list[RecommendationPart] = Field(
+    recommendation_guide: list[RecommendationGuide] = Field(
         ["item_head"],
         description="The same for recommendations; without any there is no guide.",
     )
-    recommendation_guide_weights: list[float] = Field(
-        [0.0, 0.5, 1.0, 2.0],
+    recommendation_guide_weights: list[Weight] = Field(
+        [0.0, 0.5, 1.0, 2.0, 4.0, 8.0],
         min_length=1,
         description="The same for recommendations; 0: no guide.",
     )
@@ -91,17 +105,22 @@ class AnswersParams(Params):
         min_length=1,
         description="Ways to join lists that validation chooses from.",
     )
-    weights: list[float] = Field(
+    weights: list[Weight] = Field(
         [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0],
         min_length=2,
         description="Weights that validation chooses from; 0 leaves a part out.",
     )
     allowances: dict[SearchPart, Annotated[float, Field(ge=0, lt=1)]] = Field(
         {"dense": 0.02, "popularity": 0.002},
-        description="Where validation holds no real query: by part of a search, the share of the "
+        description="Where made queries decide: by part of a search, the share of the "
         "mixture's worth that is given up, at most, for its weight. Made queries share their "
         "documents' words and ask for every item as often; people also ask for what a document "
         "means, and mostly for the known ones. {}: none.",
+    )
+    least_real_queries: int = Field(
+        100,
+        ge=1,
+        description="Where validation holds so many real queries, they alone decide over searches.",
     )
     questions: int = Field(
         5000,

@@ -141,7 +141,7 @@ class Parts:
                 asked,
                 states,
                 beams=max(self.settings.beams, depth),
-                guide=self.mix(guide.mixture, found, deep) if guide and guiding else None,
+                guide=self._pooled(guide.mixture, found, deep) if guide and guiding else None,
                 guide_weight=guide.weight if guide else 0.0,
             )
             found["retriever"] = self.generator.items(beams, deep)
@@ -156,6 +156,10 @@ class Parts:
         """Make one ranking of the parts' own, which hold at least those of the mixture."""
         if len(mixture.weights) == 1:
             return lists[mixture.heaviest].first(k)
+        return self._pooled(mixture, lists, k)
+
+    def _pooled(self, mixture: Mixture, lists: dict[str, Ranked], k: int) -> Ranked:
+        """Join lists, a single one too: then its scores are in the units of the fusion."""
         chosen = {name: lists[name] for name in mixture.weights}
         items = len(self.catalogue.item_ids)
         pool = Pool.of(chosen, mixture.fusion, self.settings.depth, items)

@@ -6,7 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 from assets.answers.artifact import Answers
 from assets.answers.choosing import worth_of
@@ -78,6 +80,8 @@ def test_a_name_that_no_part_has_is_refused_with_the_names_there_are(answers, tm
     task = param.removesuffix("_guide")
     everybody = replace(answers.parts, settings=replace(answers.parts.settings, repeats=True))
     names, file = everybody.names(task), tmp_path / "params.yaml"
+    if task != param:  # the generator's beam does not guide itself
+        names.remove("retriever")
     file.write_text(f"answers: {{{param}: {names}}}")
     assert getattr(load_params("answers", AnswersParams, file), param) == names
     file.write_text(f"answers: {{{param}: [popularity, denze]}}")
@@ -125,6 +129,53 @@ def test_what_the_stage_chose_is_what_answers_and_its_report_says_so(data, answe
         "search",
         "recommendation",
     ]
+
+
+def _of_validation(queries, change):
+    """Change the validation queries alone."""
+    there = queries.table["split"] == "validation"
+    return SyntheticQueries(pd.concat([queries.table[~there], change(queries.table[there])]))
+
+
+@pytest.mark.parametrize(("real", "alone"), [(60, True), (61, False)])
+def test_real_queries_decide_alone_where_there_are_enough(data, tmp_path, run_in, real, alone):
+    copied = _copied(data, tmp_path)
+    queries = SyntheticQueries.load(copied / "synthetic_queries")
+    typed = queries.tasks("validation").queries[:60]
+    _of_validation(
+        queries, lambda rows: rows.assign(kind=rows["kind"].mask(rows["query"].isin(typed), "real"))
+    ).save(copied / "synthetic_queries")
+    params = {"answers": {"least_real_queries": real, "recommendation": ["popularity"]}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    done = run_in("answers", tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = read_json(copied / "answers" / "report.json")
+    said = report["sentences"][0]
+    assert ("these queries were made" in said) == (not alone)
+    # of 60 questions a recall is a whole number of sixtieths
+    shares = [row["recall@10"] * 60 for row in report["parts"] if row["task"] == "search"]
+    assert all(share == pytest.approx(round(share), abs=1e-3) for share in shares) == alone
+
+
+def test_where_validation_asks_nothing_the_first_part_answers_and_the_beam_is_guided(
+    data, tmp_path, run_in
+):
+    copied = _copied(data, tmp_path)
+    queries = SyntheticQueries.load(copied / "synthetic_queries")
+    _of_validation(queries, lambda rows: rows.iloc[:0]).save(copied / "synthetic_queries")
+    params = {"answers": {"search": ["retriever"], "recommendation": ["popularity"]}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    done = run_in("answers", tmp_path)
+    assert done.returncode == 0, done.stderr
+    answers = Answers.load(copied, device="cpu")
+    assert answers.mixtures["search"].weights == {"retriever": 1.0}
+    guide = answers.parts.settings.guides["search"]
+    assert guide.mixture.weights == {"dense": 1.0, "bm25": 1.0, "trigrams": 1.0}
+    assert guide.weight > 0
+    # nor is a part that may not answer left without what it needs when it is asked alone
+    assert answers.parts.settings.guides["recommendation"].mixture.weights == {"item_head": 1.0}
+    sentence = "search: validation asks nothing, so retriever answers alone"
+    assert read_json(copied / "answers" / "report.json")["sentences"][0] == sentence
 
 
 def test_a_recommendation_never_holds_what_is_in_the_history(joined):
