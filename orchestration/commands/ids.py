@@ -94,9 +94,11 @@ def study(
 
 def print_ranking(ranking: Ranking) -> None:
     """Print a table per group of columns, the best values with a star, then the words."""
+    seeds = any(row.ends for row in ranking.rows)
     for group, columns in ranking.groups().items():
-        names = ["", *(column.name.replace(" ", "\n") for column in columns)]
-        print_table(names, ranking.printed(columns), f"{group} (* best)")
+        headings, lines = ranking.printed(columns)
+        title = f"{group} (* best{'; in brackets least and most of the seeds' if seeds else ''})"
+        print_table([heading.replace(" ", "\n") for heading in headings], lines, title)
     for row in ranking.rows:
         for note in row.notes:
             console().print(f"{row.name}: {note}", markup=False)

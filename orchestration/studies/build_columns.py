@@ -5,14 +5,14 @@ from __future__ import annotations
 from orchestration.studies.ranking import Column
 
 COLLISIONS, CODES = "Items that share their ID", "How the codes are used"
-KEPT, SERVED, TIME = "What the codes keep", "What the retriever gains", "What it took"
+KEPT, ANSWERED, TIME = "What the codes keep", "What is answered", "What it took"
 
 R = "collision_report"
 MEASURED = {  # the whole, and the parts it may be made of
-    "search": ["answers", "retriever", "item_head", "dense", "bm25", "trigrams"],
+    "search": ["answers", "retriever", "item_head", "dense", "bm25", "trigrams", "popularity"],
     "recommendation": [
         *("answers", "retriever", "item_head", "item_knn", "sasrec", "ease", "slit", "graph"),
-        "markov",
+        *("markov", "repurchase", "popularity"),
     ],
 }
 COLUMNS = [
@@ -152,7 +152,7 @@ COLUMNS = [
         Column(
             f"retriever.{task}_{head}recall@10",
             f"{task}, {what} R@10 (validation)",
-            SERVED,
+            ANSWERED,
             "highest",
             words=f"Recall@10 of {task} by the generator's {what} alone, on validation.",
         )
@@ -163,13 +163,27 @@ COLUMNS = [
         Column(
             f"metrics.{task}.{part}.{measure}@10",
             f"{task}, {part} {short}@10",
-            SERVED,
+            ANSWERED,
             "highest",
             words=f"{measure}@10 of {task} by {part}, test split.",
         )
         for task, parts in MEASURED.items()
         for part in parts
         for measure, short in {"recall": "R", "ndcg": "N"}.items()
+    ),
+    Column(
+        "metrics.named.found@10",
+        "by title, in ten",
+        ANSWERED,
+        "highest",
+        words="Share of the most popular items that stand among the first ten for their own title.",
+    ),
+    Column(
+        "metrics.named.first",
+        "by title, first",
+        ANSWERED,
+        "highest",
+        words="Share of the most popular items that come first for their own title.",
     ),
 ]
 

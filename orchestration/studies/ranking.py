@@ -50,6 +50,7 @@ class Row:
         notes: What is to be said of it, in sentences.
         sound: Whether it may be the best one; a build that the gate refused may not.
         labels: More about it, such as its quantizer and its policy.
+        ends: Column key to the least and the most value, where several seeds were run.
     """
 
     name: str
@@ -58,6 +59,12 @@ class Row:
     notes: Sequence[str] = ()
     sound: bool = True
     labels: Mapping[str, Any] = field(default_factory=dict)
+    ends: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def between(self, column: Column) -> str:
+        """Write a column's least and most value in brackets; nothing where they read the same."""
+        ends = [column.text(value) for value in self.ends.get(column.key, ())]
+        return f"({'-'.join(ends)})" if len(set(ends)) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -99,21 +106,33 @@ class Ranking:
             return False
         return column.text(best) == column.text(value)
 
-    def printed(self, columns: Sequence[Column]) -> list[list[str]]:
-        """Return the cells of a terminal's table: name, then one per column, the best with a *."""
-        lines = []
-        for row in self.rows:
-            cells = [
-                column.text(row.values.get(column.key))
-                + ("*" if self.is_best(row, column) else " ")
+    def printed(self, columns: Sequence[Column]) -> tuple[list[str], list[list[str]]]:
+        """Return some columns as a terminal's table.
+
+        A cell is a value, the best of its column with a *, then the least and the most of several
+        seeds. The table lies on its side, a line per column, where it has more columns than rows.
+
+        Returns:
+            The headings, and the lines, each with its name before its cells.
+        """
+        names, headings = [row.name for row in self.rows], [column.name for column in columns]
+        cells = [
+            [
+                (
+                    column.text(row.values.get(column.key))
+                    + ("*" if self.is_best(row, column) else " "),
+                    row.between(column),
+                )
                 for column in columns
             ]
-            lines.append([row.name, *cells])
-        widths = [max(len(line[place]) for line in lines) for place in range(1, len(columns) + 1)]
-        return [
-            [line[0], *(text.rjust(w) for text, w in zip(line[1:], widths, strict=True))]
-            for line in lines
+            for row in self.rows
         ]
+        if len(columns) > len(self.rows):
+            names, headings = headings, names
+            cells = [list(line) for line in zip(*cells, strict=True)]
+        upright = [_aligned(list(line)) for line in zip(*cells, strict=True)]
+        lines = zip(names, *upright, strict=True)
+        return ["", *headings], [list(line) for line in lines]
 
     def content(self) -> list[dict[str, Any]]:
         """Return the rows as plain objects."""
@@ -123,6 +142,8 @@ class Ranking:
                 **row.labels,
                 **{c.key: row.values.get(c.key) for c in self.columns},
                 **{f"{key} spread": value for key, value in row.spread.items()},
+                **{f"{key} least": least for key, (least, _) in row.ends.items()},
+                **{f"{key} most": most for key, (_, most) in row.ends.items()},
                 "best": [c.key for c in self.columns if self.is_best(row, c)],
                 "sound": row.sound,
                 "notes": list(row.notes),
@@ -151,7 +172,8 @@ class Ranking:
             cells = []
             for column in columns:
                 text = column.text(row.values.get(column.key))
-                cells.append(f"**{text}**" if self.is_best(row, column) else text)
+                text = f"**{text}**" if self.is_best(row, column) else text
+                cells.append(f"{text} {row.between(column)}".rstrip())
             lines.append([row.name.replace("|", "\\|"), *cells])
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -169,3 +191,9 @@ class Ranking:
         page = environment(Path(__file__).parent).get_template("ranking.html.j2")
         text = page.render(ranking=self, title=title, about=about, foot=foot)
         file.write_text(text, encoding="utf-8")
+
+
+def _aligned(cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Write values under each other, to the right, and to the left what is in brackets."""
+    values, brackets = (max(map(len, texts)) for texts in zip(*cells, strict=True))
+    return [f"{value.rjust(values)} {between.ljust(brackets)}".rstrip() for value, between in cells]

@@ -90,6 +90,7 @@ def _row(
         [*_reasons(failed, len(own)), *_missing(missing, len(own))],
         sound=not failed and len(missing) < len(own),
         labels={**variant.labels, "seeds": len(own) - len(missing)},
+        ends={key: (min(values), max(values)) for key, values in found.items() if len(values) > 1},
     )
 
 

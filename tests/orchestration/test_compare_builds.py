@@ -139,3 +139,27 @@ def test_a_page_escapes_names_and_csv_holds_every_value(tmp_path):
     assert ranking.csv().splitlines()[0] == "name,a.x,a.x spread,a.y,sound,notes"
     assert ranking.csv().splitlines()[2] == "two,2.0,,0.25,True,"
     assert "| two | **2.0000** | 25.0% |" in ranking.markdown(columns)
+
+
+def test_a_terminal_shows_least_and_most_of_the_seeds_and_lays_a_wide_table_on_its_side():
+    x, y = Column("a.x", "x", "g", "highest"), Column("a.y", "y", "g", form="share")
+    rows = [
+        Row("one", {"a.x": 1.0, "a.y": 0.5}, ends={"a.x": (0.5, 1.5), "a.y": (0.5, 0.5)}),
+        Row("two", {"a.x": 22.0}, ends={"a.x": (9.0, 35.0)}),
+    ]
+    ranking = Ranking.of(rows, [x, y])
+    assert ranking.printed([x, y]) == (
+        ["", "x", "y"],
+        [
+            ["one", " 1.0000  (0.5000-1.5000)", "50.0%"],
+            ["two", "22.0000* (9.0000-35.0000)", ""],
+        ],
+    )
+    wide = Ranking.of(rows[:1], [x, y])
+    assert wide.printed([x, y]) == (
+        ["", "one"],
+        [["x", "1.0000  (0.5000-1.5000)"], ["y", " 50.0%"]],
+    )
+    assert "| two | **22.0000** (9.0000-35.0000) |" in ranking.markdown([x])
+    (first, _) = ranking.content()
+    assert (first["a.x least"], first["a.x most"]) == (0.5, 1.5)

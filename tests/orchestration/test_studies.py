@@ -11,6 +11,7 @@ from conftest import ROOT
 
 from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
+from orchestration.studies.build_columns import COLUMNS
 from orchestration.studies.experiments import fetch, references
 from orchestration.studies.running import run_study
 from orchestration.studies.study import jobs, load_study, records, studies
@@ -121,6 +122,7 @@ def test_every_variant_is_a_row_and_a_failed_one_says_why_and_what_it_was_like(b
     assert "is 12, expected at most 10: off by 2" in reason
     assert few.labels == {"first": "few", "then": "twice", "seeds": 2}
     assert few.spread["codebooks.lines"] == 0
+    assert few.ends["codebooks.lines"] == (2, 2)
     assert set(references(built.root)) == {job.name for job in all_jobs(built.root)}
 
 
@@ -255,6 +257,17 @@ def test_the_studies_of_the_house_name_params_that_exist():
                 for part in rest:
                     assert part in value, f"{name}: {variant.name}: {key}"
                     value = value[part]
+
+
+def test_every_measure_of_a_real_run_that_a_study_compares_is_a_column(project):
+    """Whoever answers in it has a column of each task, but for what is off by default."""
+    report = json.loads((project.make("metrics") / "report.json").read_text())
+    keys = {column.key for column in COLUMNS if column.key.startswith("metrics.")}
+    measured = {f"metrics.{key}" for key in report}
+    off = {f"metrics.recommendation.repurchase.{name}@10" for name in ("recall", "ndcg")}
+    assert keys - measured == off
+    asked = [(row["task"], row["method"]) for row in report["table"]]
+    assert keys >= {f"metrics.{task}.{method}.recall@10" for task, method in asked}
 
 
 def test_without_git_a_study_says_how_to_begin(shop):
