@@ -98,7 +98,7 @@ class ItemToItem:
         """
         last = history[-self.history :]
         ages = np.arange(len(last))[::-1]
-        column = self.matrix[:, [row]].toarray()[last, 0]
+        column = self.matrix[last][:, [row]].toarray()[:, 0]
         return last, np.asarray(column * self.decay**ages, dtype=np.float32)
 
     def save(self, folder: Path, name: str) -> None:

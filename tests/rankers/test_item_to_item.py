@@ -284,3 +284,27 @@ def test_a_history_is_asked_from_its_end_and_a_loaded_ranker_ranks_alike(
     again = ItemToItem.load(folder, "graph", ties).rank(Histories(histories), 4)
     assert (again.rows == found.rows).all()
     assert (again.scores == found.scores).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sequences(),
+    st.lists(st.integers(0, 1), max_size=6),
+    st.integers(1, 4),
+    st.sampled_from([0.5, 1.0]),
+)
+def test_what_each_item_says_for_another_adds_up_to_its_score(case, history, last, decay):
+    items, users = case
+    matrix = FITS["graph"](log_of(items, users), most_products=1e9)
+    ranker = ItemToItem(matrix, last, decay, 1.0, np.arange(items))
+    asked = np.array(history, dtype=np.int64)
+    scores = ranker.scores([asked])[0]
+    for row in range(items):
+        spoke, said = ranker.spoken(asked, row)
+        assert spoke.tolist() == history[-last:]
+        truth = [
+            matrix.toarray()[item, row] * decay**age
+            for age, item in enumerate(history[-last:][::-1])
+        ]
+        assert said.tolist() == pytest.approx(truth[::-1])
+        assert said.sum() == pytest.approx(scores[row], abs=1e-6)
