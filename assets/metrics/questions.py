@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.answers.artifact import Parts
-from assets.evaluation import Floats, choose_by_hash, gains_of
+from assets.evaluation import Floats, choose_by_hash
 from assets.interactions.artifact import Sessions
 from assets.interactions.catalogue import Catalogue
 from assets.metrics.params import MetricsParams
@@ -118,12 +118,6 @@ class Answered:
     ranked: Rows
     gains: Floats
     first: Floats
-
-    @classmethod
-    def untied(cls, method: str, ranked: Rows, questions: Questions) -> Answered:
-        """Judge a plain ranking of items."""
-        gains = gains_of(ranked, questions.relevant)
-        return cls(method, ranked, gains, gains)
 
 
 def _hash(task: Task, what: str, targets: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The numbers of the report, and the closing table made of them."""
+"""The numbers of the report, flat and as rows of its tables."""
 
 from __future__ import annotations
 
@@ -19,19 +19,6 @@ from assets.stage import progress
 
 Row = dict[str, Any]
 TABLES = ("table", "differences", "slices", "kinds")
-
-
-def closing_table(report: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of the table that ends a run.
-
-    Args:
-        report: What ``data/metrics/report.json`` holds.
-
-    Returns:
-        One row per task and method, the whole's first: task, method, recall@k of every cut-off,
-        ndcg@10, mrr, and low and high, the bounds of recall@10's interval.
-    """
-    return [dict(row) for row in report["table"]]
 
 
 def measure(

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from assets.evaluation import bootstrap
+from assets.evaluation import bootstrap, gains_of
 from assets.metrics.answering import Generated
 from assets.metrics.figures import draw_groups, draw_methods
 from assets.metrics.params import MetricsParams
 from assets.metrics.questions import Answered, Questions
-from assets.metrics.summary import TABLES, closing_table, coverage, measure, per_question
+from assets.metrics.summary import TABLES, coverage, measure, per_question
 from assets.ranking import Queries
 
 PARAMS = MetricsParams(cut_offs=[1, 10], bootstrap_samples=200)
@@ -36,7 +36,8 @@ def measured():
         for row, right in zip(ranked, questions.relevant, strict=True):
             row[row == right[0]] = row[0]
             row[0] = right[0] if draw.random() < skill else (right[0] + 1) % ITEMS
-        methods.append(Answered.untied(name, ranked, questions))
+        gains = gains_of(ranked, questions.relevant)
+        methods.append(Answered(name, ranked, gains, gains))
     generated = Generated(methods[1].gains, np.ones(QUERIES, int), 1.0)
     report = {"items": ITEMS} | {name: [] for name in TABLES}
     measure(report, questions, methods, generated, PARAMS)
@@ -45,7 +46,7 @@ def measured():
 
 def test_the_table_repeats_the_flat_numbers(measured):
     _, methods, report = measured
-    rows = closing_table(report)
+    rows = report["table"]
     assert [row["method"] for row in rows] == [m.method for m in methods]
     for row in rows:
         for name in ("recall@1", "recall@10", "ndcg@10", "mrr"):
