@@ -215,7 +215,8 @@ def our_rows(questions: Questions) -> list[Row]:
         raise SystemExit(f"data/metrics lacks {missing} of the users: `sidmill run` first.")
     rows = []
     for name, every in values.groupby("method", sort=False):
-        own = every.loc[questions.ids]
+        # two users with the same history and right answer ask one question, which stands here twice
+        own = every[~every.index.duplicated()].loc[questions.ids]
         rows.append(Row(str(name), own["recall@10"].to_numpy(), own["ndcg@10"].to_numpy()))
     return rows
 

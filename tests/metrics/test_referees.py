@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from assets.interactions.catalogue import Catalogue
+from assets.metrics.questions import Answered, Questions
+from assets.metrics.summary import per_question
 from assets.ranking import Histories
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "referees.py"
@@ -32,6 +36,33 @@ class Fixed:
 
     def score(self, *_):
         return self.scores
+
+
+def test_users_who_ask_the_same_question_are_a_row_each(referees, tmp_path, monkeypatch):
+    names = np.array(["a", "b", "c"], dtype=object)
+    catalogue = Catalogue(names, names, names, np.ones(3, np.int64))
+    histories = [["a"], ["b"], ["a"]]  # the first and the last are asked the same
+    questions = Questions.of(
+        "recommendation",
+        Histories(catalogue.row_lists(histories), False),
+        ["\0".join(history) for history in histories],
+        [["c"], ["a"], ["c"]],
+        catalogue,
+    )
+    gains = np.zeros((3, 10), np.float32)
+    gains[[0, 2], 0] = gains[1, 9] = 1
+    answered = [
+        Answered(name, np.zeros((3, 10), int), gains, gains) for name in ("answers", "ease")
+    ]
+    (tmp_path / "data" / "metrics").mkdir(parents=True)
+    file = tmp_path / "data" / "metrics" / "per_query.parquet"
+    pq.write_table(per_question(questions, answered), file)
+    monkeypatch.chdir(tmp_path)
+    rows = referees.our_rows(questions)
+    assert [row.name for row in rows] == ["answers", "ease"]
+    for row in rows:
+        assert row.recall.tolist() == [1, 1, 1]
+        assert row.ndcg == pytest.approx([1, 1 / np.log2(11), 1])
 
 
 def test_items_keep_their_rows_and_histories_their_order(referees):
