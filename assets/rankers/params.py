@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from assets.sequential.heads import require_equal_heads
 from assets.stage import Params
 
 Decay = Annotated[float, Field(gt=0, le=1)]
@@ -185,6 +186,11 @@ class SASRecParams(BaseModel):
     most_products: float = Field(
         1e13, gt=0, description="Products of two numbers that training may take."
     )
+
+    @model_validator(mode="after")
+    def _has_heads_of_equal_width(self) -> SASRecParams:
+        require_equal_heads(self.hidden, self.heads)
+        return self
 
 
 class RepurchaseParams(BaseModel):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from assets.machine import Precision
+from assets.sequential.heads import require_equal_heads
 from assets.stage import Params
 
 
@@ -102,6 +103,11 @@ class RetrieverParams(Params):
         description="What a unit of similarity between the query and the mean vector under a node "
         "adds to the log probability of a search's beam, in a look at validation.",
     )
+
+    @model_validator(mode="after")
+    def _has_heads_of_equal_width(self) -> RetrieverParams:
+        require_equal_heads(self.hidden, self.heads)
+        return self
 
     @model_validator(mode="after")
     def _has_codes_to_read(self) -> RetrieverParams:
