@@ -178,8 +178,8 @@ class Generator:
             states: From :meth:`states`.
             beams: Prefixes kept per question and level.
             guide_weight: What a unit of the guide adds to the log probability of a beam.
-            guide: Rankings of items to be guided by. None: a search by the mean vectors under the
-                nodes, a recommendation by nothing.
+            guide: Rankings of items to be guided by. None: a search by the best that the vectors
+                under a node let expect, a recommendation by nothing.
         """
         found = []
         for start in range(0, len(states), ROWS_AT_ONCE):
@@ -241,7 +241,7 @@ class Generator:
 
     @cached_property
     def node_vectors(self) -> NodeVectors:
-        """The documents' vectors under every node, summed up."""
+        """Mean and spread of the documents' vectors under every node."""
         text = self.model.get_buffer("text_of_items").cpu().numpy()
         return NodeVectors(self.trie, self.buckets, text)
 

@@ -2,9 +2,9 @@
 
 A SID says only roughly where an item lies, so a beam that judges inner nodes by codes alone
 leaves the right branch early. Where a ranking of items is at hand, a node is worth what the best
-item under it is worth there; otherwise what the best item under it can be expected to be worth,
-from the mean and the spread of the vectors under its children, which is one matrix per table of
-IDs.
+item under it is worth there; otherwise what the best item under one of its children can be expected
+to be worth, from the mean and the spread of the vectors there: a matrix and a column of numbers per
+table of IDs.
 """
 
 from __future__ import annotations
@@ -57,16 +57,17 @@ def list_guide(trie: Trie, leaf_of: Tensor, ranked: Ranked, weight: float) -> Gu
 
 
 class NodeVectors:
-    """The vectors of the items under every node, summed up: one matrix per table of IDs.
+    """Mean and spread of the vectors under every node, of which a search expects the best item.
 
     The best of n similarities that scatter normally about their mean with deviation s lies about
-    s * sqrt(2 ln n) above it. Judged by the mean alone, a node of many items would lose to one of
-    few whose best item is worse. A node is worth what the best of its children can be expected to
-    hold: they lie closer together than all that is under the node, so less is left to expect.
+    s * sqrt(2 ln n) above it; ``SPREADS`` times that is added to the similarity of the mean vector.
+    Judged by the mean alone, a node of many items would lose to one of few whose best item is
+    worse. A node is worth what the best of its children can be expected to hold: they lie closer
+    together than all that is under the node, so less is left to expect.
     """
 
     def __init__(self, trie: Trie, buckets: Buckets, vectors: NDArray[np.float32]) -> None:
-        """Sum up.
+        """Take mean and spread of every node.
 
         Args:
             trie: All SIDs.

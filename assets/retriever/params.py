@@ -100,8 +100,9 @@ class RetrieverParams(Params):
     check_guide_weight: float = Field(
         40.0,
         ge=0,
-        description="What a unit of similarity between the query and the mean vector under a node "
-        "adds to the log probability of a search's beam, in a look at validation.",
+        description="What a unit of similarity between the query and the best item that can be "
+        "expected under a node adds to the log probability of a search's beam, in a look at "
+        "validation.",
     )
 
     @model_validator(mode="after")

@@ -64,9 +64,9 @@ class Validation:
     def measure(self, generator: Generator) -> dict[str, float]:
         """Return recall@{10,30} of each task and head.
 
-        A search's beam is guided by mean vectors, a recommendation's by nothing: the model is
-        looked at without the lists that it answers with. A task that it has not learnt, or that
-        nothing is asked of, has no numbers.
+        A search's beam is guided by what the vectors under a node let expect, a recommendation's by
+        nothing: the model is looked at without the lists that it answers with. A task that it has
+        not learnt, or that nothing is asked of, has no numbers.
         """
         numbers: dict[str, float] = {}
         queries = Queries([""] * len(self.queries), self.queries)

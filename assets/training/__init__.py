@@ -1,5 +1,6 @@
 """What all who train share: schedules, forecasts, the best moment, checkpoints, processes.
 
-No framework: a trainer writes its own loop and takes from here what it needs. Which precision a
-machine is fast in is said by ``assets/machine.py``.
+No framework: the generator and SASRec follow one loop, ``course.follow``; the encoder, which
+sentence-transformers trains, and RQ-VAE have loops of their own and take from here what they need.
+Which precision a machine is fast in is said by ``assets/machine.py``.
 """
