@@ -5,7 +5,7 @@
     import sidmill
 
     answers = sidmill.load("data/releases/current")
-    answers.search("space opera with robots", k=5)
+    answers.search("lord of the rings", k=5)
     answers.recommend(["1", "260"], k=5)
 
 Everything here is imported when it is first used, so that ``import sidmill`` is quick.

@@ -5,7 +5,7 @@
     from assets.answers.artifact import Answers
 
     answers = Answers.load("data/releases/current")
-    answers.search("space opera with robots", k=10)
+    answers.search("lord of the rings", k=10)
     answers.recommend(["260", "1196"], k=10)
 """
 
