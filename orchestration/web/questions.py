@@ -93,7 +93,10 @@ class Why(BaseModel):
     """Why an item is answered."""
 
     parts: dict[str, Standing]
-    goes_with: list[Companion]
+    goes_with: list[Companion] = Field(
+        description="Items of the history, by what item_knn says of them, whatever its weight; "
+        "where it is left out, by the next item-to-item part. Empty for a search."
+    )
     path: list[Step]
 
 
