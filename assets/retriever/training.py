@@ -30,6 +30,8 @@ from assets.sequential.spectral import spectral_vectors
 from assets.training.course import Course, Plan, follow
 from assets.training.processes import Place, place
 
+SEARCH_SHARE = 0.25  # of a pass over queries and documents, the least in an epoch
+
 
 def untrained(
     params: RetrieverParams,
@@ -127,12 +129,14 @@ class _Lesson:
 
     def __init__(self, generator: Generator, examples: Examples, params: RetrieverParams) -> None:
         self._generator, self._examples, self._params = generator, examples, params
+        queries = len(examples.search) // params.search_batch if examples.search else 0
         if examples.sequences is None:
-            assert examples.search is not None  # noqa: S101  read_examples has seen to it
-            self.steps = max(1, len(examples.search) // params.search_batch)
+            self.steps = max(1, queries)
         else:  # windows are cut anew each time, so that their number is settled beforehand
             rng, width = np.random.default_rng(params.seed), params.history + 1
-            self.steps = len(examples.sequences.batches(rng, width, params.positions))
+            windows = len(examples.sequences.batches(rng, width, params.positions))
+            # a few histories beside a large catalogue must not end the search before it began
+            self.steps = max(windows, round(SEARCH_SHARE * queries))
 
     def epoch(self, rng: np.random.Generator) -> list[Rows | None]:
         """Return a batch of windows for each step; None where there are no histories."""

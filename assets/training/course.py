@@ -95,6 +95,8 @@ def follow(
         optimiser.load_state_dict(state["optimiser"])
         rng.bit_generator.state = state["rng"]
         torch.set_rng_state(state["torch_rng"])
+        if state["gpu_rng"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["gpu_rng"])
         best.restore(state["best"])
         course = Course(state["curve"], state["looks"])
         if here.rank == 0:
@@ -134,6 +136,7 @@ def follow(
                 "optimiser": optimiser.state_dict(),
                 "rng": rng.bit_generator.state,
                 "torch_rng": torch.get_rng_state(),
+                "gpu_rng": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
                 "best": best.state(),
                 "curve": course.curve,
                 "looks": course.looks,

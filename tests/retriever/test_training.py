@@ -111,6 +111,16 @@ def test_the_weights_are_those_of_the_best_look(lesson, tmp_path):
     assert all(torch.equal(state["best"]["weights"][name], weights[name]) for name in weights)
 
 
+def test_few_histories_leave_a_search_its_steps(lesson, project, tmp_path):
+    course, _ = lesson(tmp_path, silent, epochs=1, positions=10**6)
+    data = project.folder / "data"
+    queries = SyntheticQueries.load(data / "synthetic_queries").table
+    items = Embeddings.load(data / "embeddings").item_ids
+    examples = (queries["split"] == "train").sum() + len(items)
+    assert len(course.curve) == pytest.approx(examples / 16 / 4, abs=1)
+    assert all("recommendation_sid_loss" in row for row in course.curve)
+
+
 def test_bfloat16_learns_as_float32_does(lesson, tmp_path):
     curves = {}
     for precision in ("float32", "bfloat16"):
