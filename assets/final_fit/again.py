@@ -130,7 +130,8 @@ def _rankers(
     """Save the rankers; return what to report."""
     before = Rankers.load(run.input("rankers"), Catalogue.of(measured), embeddings)
     params = settled(load_params("rankers", RankersParams), before.chosen)
-    fitted = fit_rankers(data, queries, embeddings, params, checkpoints, run.say)
+    epochs = before.sasrec.epochs if before.sasrec else None
+    fitted = fit_rankers(data, queries, embeddings, params, checkpoints, run.say, epochs)
     # Of more data, what was within a limit may be beyond it; who answers is settled all the same.
     late = [name for name in before.item_to_item if name not in fitted.rankers.item_to_item]
     if before.sasrec and not fitted.rankers.sasrec:

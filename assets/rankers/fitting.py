@@ -70,6 +70,7 @@ def fit(
     params: RankersParams,
     folder: Path,
     say: Callable[[str], None],
+    epochs: int | None = None,
 ) -> Fitted:
     """Fit on documents and on the train split; validation says which settings are best.
 
@@ -82,6 +83,8 @@ def fit(
         params: Those of the stage.
         folder: Holds checkpoints of what is trained; a killed training goes on from the last one.
         say: Takes lines for whoever watches.
+        epochs: Passes after which SASRec's training ends, on the way to those of `params`; None:
+            all of them.
     """
     catalogue = Catalogue.of(data)
     ties = catalogue.by_popularity
@@ -112,7 +115,9 @@ def fit(
     if len(log.items) and not (log.users[1:] == log.users[:-1]).any():
         book.leave_out("sasrec", "no user has two train interactions.")
     elif len(log.items):
-        learnt = partial(train_sasrec, log, params.sasrec, ties, exam, params.seed, folder, say)
+        learnt = partial(
+            train_sasrec, log, params.sasrec, ties, exam, params.seed, folder, say, epochs
+        )
         sasrec = book.tuned("sasrec", learnt, _tried_and_fixed(params.sasrec)[0], exam)
         for name, ranker in sasrec.items():
             book.chosen[name] = {**book.chosen[name], "epochs": ranker.epochs}
@@ -181,6 +186,8 @@ def _tried_and_fixed(section: BaseModel) -> tuple[dict[str, Any], dict[str, Any]
 def settled(params: RankersParams, chosen: Mapping[str, Mapping[str, Any]]) -> RankersParams:
     """Leave of each list of values the one that was chosen, so that nothing is searched again.
 
+    All else stays, the epochs that a training's learning rate falls over included.
+
     Args:
         params: Those of the stage.
         chosen: By ranker, its settings; see :class:`Rankers`.
@@ -188,8 +195,8 @@ def settled(params: RankersParams, chosen: Mapping[str, Mapping[str, Any]]) -> R
     sections = params.model_dump()
     for name, settings in chosen.items():
         for knob, value in settings.items():
-            tried = isinstance(sections[name][knob], list)
-            sections[name][knob] = [value] if tried else value
+            if isinstance(sections[name][knob], list):
+                sections[name][knob] = [value]
     return RankersParams.model_validate(sections)
 
 

@@ -28,6 +28,7 @@ def train_sasrec(
     seed: int,
     folder: Path,
     say: Callable[[str], None],
+    epochs: int | None = None,
     *,
     dropout: float,
 ) -> SASRec:
@@ -41,6 +42,7 @@ def train_sasrec(
         seed: Of the weights and of all that is drawn.
         folder: Holds a checkpoint of each look; a killed training goes on from the last one.
         say: Takes lines for whoever watches.
+        epochs: Passes after which it ends, the learning rate where it is then; None: all.
         dropout: Share of activations set to 0 in training.
 
     Raises:
@@ -49,7 +51,8 @@ def train_sasrec(
     known, items = np.unique(log.items, return_inverse=True)
     sequences = Sequences.of(log.users, items.astype(np.int64))
     against = min(params.negatives, len(known))
-    products = 3.0 * params.epochs * len(items) * against * params.hidden
+    passes = params.epochs if epochs is None else epochs
+    products = 3.0 * passes * len(items) * against * params.hidden
     if products > params.most_products:
         raise TooLargeError(
             f"training it takes {products:.1e} products, more than "
@@ -95,6 +98,7 @@ def train_sasrec(
         adam_beta2=0.98,
         gradient_clip=1.0,
         shorter=[f"fewer `rankers.sasrec.epochs` (now {params.epochs})"],
+        end=passes * steps,
     )
     own = folder / f"sasrec_dropout_{dropout:g}"
     own.mkdir(exist_ok=True)

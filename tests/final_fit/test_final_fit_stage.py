@@ -59,7 +59,7 @@ def fitted(project, tmp_path_factory) -> Fitted:
     items.to_parquet(tables / "items.parquet", index=False)
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["final_fit"]["enabled"] = True
-    params["rankers"].get("sasrec", {})["epochs"] = 1
+    params["rankers"]["sasrec"] |= {"epochs": 3, "learning_rate": 0.1}
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     for stage in ("rankers", "final_fit"):
         done = run_stage(stage, root)
@@ -131,6 +131,7 @@ def test_it_hands_over_files_for_the_places_of_those_that_were_measured(fitted):
     rows = read_json(data / "rankers" / "report.json")["settings"]
     assert found == {row["ranker"]: row["settings"] for row in rows}
     chosen = read_json(data / "rankers" / "manifest.json")
+    assert chosen["chosen"]["sasrec"]["epochs"] < 3  # of the schedule, which stays
     assert read_json(made / "rankers" / "manifest.json") == chosen
 
 

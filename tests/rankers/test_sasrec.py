@@ -93,6 +93,39 @@ def test_it_ranks_alike_once_loaded_and_once_killed(circle, tmp_path, params):
         np.testing.assert_array_equal(other.scores(asked.items), whole.scores(asked.items))
 
 
+def test_without_validation_it_is_after_so_many_epochs_where_it_was_then(circle, tmp_path):
+    log, asked, _ = circle
+    looks = []
+
+    def first_is_best(ranker):
+        looks.append(ranker.scores(asked.items))
+        return 1 / len(looks), 0.0
+
+    def learnt(exam, epochs):
+        folder = tmp_path / f"{epochs}"
+        folder.mkdir()
+        return train_sasrec(log, SMALL, TIES, exam, 0, folder, lambda _: None, epochs, dropout=0.1)
+
+    measured = learnt(first_is_best, None)
+    assert (measured.epochs, len(looks)) == (SMALL.check_every, SMALL.epochs // SMALL.check_every)
+    again = learnt(None, measured.epochs)
+    assert again.epochs == measured.epochs
+    np.testing.assert_array_equal(again.scores(asked.items), looks[0])
+
+
+def test_it_is_refused_for_the_epochs_that_it_takes(circle, tmp_path):
+    log, _, _ = circle
+    products = 3.0 * len(log.items) * 12 * SMALL.hidden  # of an epoch, against all 12 items
+    few = SMALL.model_copy(update={"most_products": products * 2})
+
+    def learnt(epochs):
+        return train_sasrec(log, few, TIES, None, 0, tmp_path, lambda _: None, epochs, dropout=0.1)
+
+    assert learnt(2).epochs == 2
+    with pytest.raises(TooLargeError):
+        learnt(3)
+
+
 def test_what_takes_too_long_is_refused_in_a_sentence(circle, tmp_path):
     with pytest.raises(TooLargeError, match=r"most_products` \(1\.0e\+00\)"):
         trained(circle, tmp_path / "one", params=SMALL.model_copy(update={"most_products": 1.0}))

@@ -18,6 +18,7 @@ from assets.files import read_json
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
 from assets.rankers.artifact import Rankers
+from assets.rankers.fitting import settled
 from assets.rankers.log import TooLargeError
 from assets.rankers.params import RankersParams
 from assets.rankers.tuning import exam_of, tune
@@ -60,6 +61,15 @@ def test_where_all_is_equal_or_nothing_is_asked_the_first_values_stand():
     assert exam_of(Histories([]), []) is None
     unasked = tune(pair, TRIED, None)
     assert (unasked.ranker, unasked.worth) == ((0, 0), None)
+
+
+def test_what_was_chosen_is_all_that_is_tried_again_and_the_schedule_of_sasrec_stays():
+    params = RankersParams()
+    chosen = {"slit": {"decay": 0.9}, "sasrec": {"dropout": 0.2, "epochs": 5}}
+    found = settled(params, chosen)
+    assert (found.slit.decay, found.slit.history) == ([0.9], params.slit.history)
+    assert found.sasrec == params.sasrec.model_copy(update={"dropout": [0.2]})
+    assert found.graph == params.graph
 
 
 def test_a_setting_that_is_too_large_is_passed_over_unless_it_is_the_first():
