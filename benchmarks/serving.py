@@ -1,7 +1,8 @@
 """Throughput and latency of `sidmill serve` on the current release, with 1 and with 200 clients.
 
-Run: python benchmarks/serving.py [--seconds 5] [--clients 1 200]. Each client asks its next
-question when it has the answer to the last. The clients take a share of the same cores.
+Run: python benchmarks/serving.py [--seconds 5] [--clients 1 200]. First it says how long loading
+the release takes. Each client asks its next question when it has the answer to the last; a single
+one (--clients 1) tells how long one question takes. The clients take a share of the same cores.
 """
 
 from __future__ import annotations
@@ -24,6 +25,17 @@ from assets.synthetic_queries.artifact import SyntheticQueries
 from orchestration.releases.store import Release, current
 
 PATIENCE = 120
+# A program that loads a release, a first search included, and then once more.
+LOADING = """
+import sys, time
+times = [time.perf_counter()]
+from pathlib import Path
+from orchestration.releases.answering import load_answers
+for _ in range(2):
+    load_answers(Path(sys.argv[1]), searches=True)
+    times.append(time.perf_counter())
+print(times[1] - times[0], times[2] - times[1])
+"""
 
 
 class Client:
@@ -85,6 +97,13 @@ async def measure(
     )
 
 
+def loading(folder: Path) -> str:
+    command = [sys.executable, "-c", LOADING, str(folder.resolve())]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  ours
+    first, again = map(float, done.stdout.split())
+    return f"loading    {first:.1f} s with the imports, {again:.1f} s without"
+
+
 async def ready(port: int, server: subprocess.Popen[bytes]) -> None:
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up and server.poll() is None:
@@ -129,6 +148,7 @@ def main() -> None:
     if release is None:
         print("nothing is released here, so there is nothing to serve: `make run` first.")
         return
+    print(loading(release.folder), flush=True)
     asyncio.run(measure_all(release, arguments.clients, arguments.seconds))
 
 
