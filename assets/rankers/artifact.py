@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Rankers:
         left_out: By name, why it is not among those.
         chosen: By name, the settings that it was fitted and is asked with, knob to value; of who
             has any.
+        items_version: See :func:`version_of_items`; of the catalogue whose rows are ranked.
     """
 
     dense: Dense
@@ -44,6 +46,7 @@ class Rankers:
     sasrec: SASRec | None
     left_out: Mapping[str, str]
     chosen: Mapping[str, Mapping[str, Any]]
+    items_version: str
 
     @property
     def search(self) -> dict[str, Ranker[Queries]]:
@@ -80,12 +83,17 @@ class Rankers:
             },
             "left_out": dict(self.left_out),
             "chosen": {name: dict(settings) for name, settings in self.chosen.items()},
+            "items_version": self.items_version,
         }
         write_json(folder / "manifest.json", manifest)
 
     @classmethod
     def load(cls, folder: Path, catalogue: Catalogue, embeddings: Embeddings) -> Rankers:
-        """Read what :meth:`save` wrote, for the items it was fitted on."""
+        """Read what :meth:`save` wrote, for the items it was fitted on.
+
+        Raises:
+            UserError: It was fitted on other items, or another version of Sidmill wrote it.
+        """
         folder, ties = Path(folder), catalogue.by_popularity
         manifest = read_json(folder / "manifest.json")
         missing = {"lexical", "item_to_item", "repurchase", "left_out"} - manifest.keys()
@@ -93,6 +101,12 @@ class Rankers:
             raise UserError(
                 f"{folder} comes from another version of Sidmill (manifest.json lacks "
                 f"`{min(missing)}`): run `dvc repro rankers`, or use the version that made it."
+            )
+        version = version_of_items(catalogue)
+        if manifest.get("items_version", version) != version:  # earlier versions wrote none
+            raise UserError(
+                f"{folder} was fitted on other items than those beside it: run "
+                "`dvc repro rankers`, or restore the release."
             )
         return cls(
             dense=Dense(embeddings.text, ties),
@@ -105,4 +119,10 @@ class Rankers:
             sasrec=SASRec.load(folder, ties) if manifest.get("sasrec") else None,
             left_out=manifest["left_out"],
             chosen=manifest.get("chosen", {}),  # like `sasrec`, not there in earlier versions
+            items_version=version,
         )
+
+
+def version_of_items(catalogue: Catalogue) -> str:
+    """Return the sha256 over the item ids in order of row: what row numbers in files mean."""
+    return hashlib.sha256("\0".join(catalogue.item_ids).encode()).hexdigest()

@@ -15,7 +15,7 @@ from assets.embeddings.artifact import Embeddings
 from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.interactions.catalogue import Catalogue
-from assets.rankers.artifact import Rankers
+from assets.rankers.artifact import Rankers, version_of_items
 from assets.rankers.bm25 import BM25, Terms
 from assets.rankers.dense import Dense
 from assets.rankers.ease import ridge_weights
@@ -138,6 +138,7 @@ def fit(
         sasrec=sasrec.get("sasrec"),
         left_out=book.left_out,
         chosen=book.chosen,
+        items_version=version_of_items(catalogue),
     )
     return Fitted(rankers, book.table, len(relevant), len(targets))
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.files import read_json, write_json
 from assets.rankers.bm25 import BM25
 from assets.rankers.dense import Dense
 from assets.rankers.log import UnfitError
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
 from assets.ranking import Histories, Queries, Ranked, best
+from assets.stage import UserError
 
 TITLES = [
     "Blade Runner (1982). Sci-Fi, Thriller",
@@ -197,3 +203,30 @@ def test_what_the_stage_saved_ranks_as_it_was_fitted(project):
     assert rankers.dense.rank(own, 1).rows[0, 0] == 5
     assert rankers.lexical["bm25"].rank(own, 1).rows[0, 0] == 5
     assert rankers.lexical["trigrams"].rank(own, 1).rows[0, 0] == 5
+
+
+def test_rows_are_never_read_as_those_of_other_items(project, tmp_path):
+    from assets.embeddings.artifact import Embeddings
+    from assets.interactions.artifact import Interactions
+    from assets.interactions.catalogue import Catalogue
+    from assets.rankers.artifact import Rankers
+
+    folder = project.make("rankers")
+    catalogue = Catalogue.of(Interactions.load(folder.parent / "interactions"))
+    embeddings = Embeddings.load(folder.parent / "embeddings")
+    ids = catalogue.item_ids.copy()
+    ids[7] = f"{ids[6]}a"  # one film gone, another come: as many as before
+    other = replace(catalogue, item_ids=ids)
+    with pytest.raises(
+        UserError, match=f"{re.escape(str(folder))} was fitted on other.*`dvc repro rankers`"
+    ):
+        Rankers.load(folder, other, embeddings)
+    counted = replace(catalogue, popularity=catalogue.popularity + 1)
+    assert Rankers.load(folder, counted, embeddings).search  # the same items, met more often
+
+    earlier = tmp_path / "rankers"
+    shutil.copytree(folder, earlier)
+    manifest = read_json(earlier / "manifest.json")
+    del manifest["items_version"]
+    write_json(earlier / "manifest.json", manifest)
+    assert Rankers.load(earlier, catalogue, embeddings).search
