@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 Task = Literal["search", "recommendation"]
 TASKS: tuple[Task, ...] = ("search", "recommendation")
-CHUNK = 256  # questions scored at a time against all items; memory alone depends on it
+CHUNK = 256  # questions scored at a time against all items, at most
+SCORES = 1 << 25  # of them held at a time, 128 MiB: up to 131,072 items take the most questions
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def best(scores: NDArray[np.floating[Any]], depth: int, ties: Rows) -> Ranked:
         depth: How many.
         ties: (items,) rows in the order in which equals are shown.
     """
-    scores = np.ascontiguousarray(scores[:, ties], dtype=np.float32)
+    # an index would lay its columns out one after another, and have to be copied once more
+    scores = np.ascontiguousarray(np.take(scores, ties, axis=1), dtype=np.float32)
     rows = np.full((len(scores), depth), -1, dtype=np.int64)
     found = np.full((len(scores), depth), -np.inf, dtype=np.float32)
     width = min(depth, scores.shape[1])
@@ -124,6 +126,17 @@ def best(scores: NDArray[np.floating[Any]], depth: int, ties: Rows) -> Ranked:
         rows[question, : len(places)] = ties[places]
         found[question, : len(places)] = values[places]
     return Ranked(rows, found)
+
+
+def questions_at_once(items: int) -> int:
+    """Return how many questions are scored together, so that memory does not grow with the items.
+
+    Scores are those of any other number, but for the last digits of a product of matrices.
+
+    Args:
+        items: Number of items that each is scored against.
+    """
+    return max(1, min(CHUNK, SCORES // max(items, 1)))
 
 
 def rank_in_chunks(
@@ -143,8 +156,9 @@ def rank_in_chunks(
         excluded: For each question the rows that may not be ranked, such as the user's history.
     """
     parts = [Ranked(np.empty((0, depth), np.int64), np.empty((0, depth), np.float32))]
-    for start in range(0, questions, CHUNK):
-        chunk = slice(start, min(start + CHUNK, questions))
+    height = questions_at_once(len(ties))
+    for start in range(0, questions, height):
+        chunk = slice(start, min(start + height, questions))
         values = scores(chunk)
         for row, items in enumerate(excluded[chunk] if excluded else ()):
             values[row, items] = -np.inf

@@ -108,7 +108,8 @@ class BM25:
                 shape=(len(known), len(self.vocabulary)),
             )
             found = (counts @ self.weights).toarray()
-            return np.where(found > 0, found, -np.inf)
+            found[found <= 0] = -np.inf
+            return found
 
         return replace(rank_in_chunks(scores, len(asked), depth, self.ties), rest=0.0)
 

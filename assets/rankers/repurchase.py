@@ -35,6 +35,7 @@ class Repurchase:
         def scores(chunk: slice) -> NDArray[np.float32]:
             histories = asked.items[chunk]
             found = recency_weights(histories, self.history, self.decay, len(self.ties)).toarray()
-            return np.where(found > 0, found, -np.inf)
+            found[found <= 0] = -np.inf
+            return found
 
         return rank_in_chunks(scores, len(asked), depth, self.ties, asked.excluded)
