@@ -18,8 +18,9 @@ from assets.stage import UserError
 from orchestration import gate_checks
 from orchestration.dvc_pipeline import Pipeline, Stage, StageFailedError, repro
 from orchestration.project_params import require_valid_params
+from orchestration.releases.answering import who_answers
 from orchestration.releases.publishing import publish
-from orchestration.releases.store import PublishError, Release
+from orchestration.releases.store import FINAL_FIT, PublishError, Release
 
 MOST_ROWS = 50
 MOST_FIGURE_BYTES = 500_000
@@ -96,14 +97,17 @@ def release_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 
 def release_metadata(release: Release) -> dict[str, Any]:
-    """Collect what people want to know of a release."""
+    """Collect what people want to know of a release: what it is, who answers, how well."""
     page = release.folder / "report.html"
+    answering = "\n".join(f"- {sentence}" for sentence in who_answers(release.folder))
     return {
         "release": release.name,
         "sid_version": release.sid_version,
         "folder": dg.MetadataValue.path(str(release.folder)),
         **({"report": dg.MetadataValue.path(str(page))} if page.is_file() else {}),
         **{f"{task} recall@10": float(value) for task, value in release.metrics.items()},
+        **({"who answers": dg.MetadataValue.md(answering)} if answering else {}),
+        **({"final fit": FINAL_FIT} if release.final_fit else {}),
         **({"compared": dg.MetadataValue.json(list(release.notes))} if release.notes else {}),
     }
 

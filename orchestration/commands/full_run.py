@@ -144,18 +144,19 @@ def build(root: Path, console: Console, *, final: bool = False) -> list[StageRun
 
 def summary(root: Path, done: list[StageRun]) -> dict[str, Any]:
     """Return what a run ends with: stages, release, closing table, who answers, paths."""
+    from orchestration.releases.answering import who_answers
+
     release = current(root)
     report = root / "data" / "metrics" / "report.json"
     page = root / "data" / "releases" / "current" / "report.html"
     measured = read_json(report) if report.is_file() else {}
-    chosen = root / "data" / "answers" / "report.json"
     return {
         "stages": [asdict(stage) for stage in done],
         "release": release.name if release else None,
         "final_fit": release.final_fit if release else False,
         "table": measured.get("table", []),
         "skipped": measured.get("skipped", []),
-        "answered_by": read_json(chosen).get("sentences", []) if chosen.is_file() else [],
+        "answered_by": who_answers(root / "data"),
         "report": str(page) if page.is_file() else None,
     }
 

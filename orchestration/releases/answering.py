@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from assets.files import read_json
 from assets.interactions.artifact import Interactions
 from assets.semantic_ids.artifact import SemanticIds, sid_text
 from assets.semantic_ids.neighbourhood import rows_under_prefixes
@@ -69,6 +70,16 @@ def load_answers(folder: Path, *, searches: bool) -> Answers:
     if searches and "search" in answers.tasks:
         answers.search("first words", 1)
     return answers
+
+
+def who_answers(data: Path) -> list[str]:
+    """Return the sentences that say who answers each task; none where that is not decided yet.
+
+    Args:
+        data: ``data``, or the folder of a release.
+    """
+    file = data / "answers" / "report.json"
+    return list(read_json(file).get("sentences", [])) if file.is_file() else []
 
 
 def history_of(release: Release, answers: Answers, user: str) -> list[str]:

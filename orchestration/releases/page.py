@@ -8,7 +8,7 @@ line that says so.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from assets.quality_gate.artifact import Verdict
 from assets.semantic_ids.artifact import SemanticIds
 from assets.stage import UserError
 from orchestration.dvc_pipeline import Pipeline
-from orchestration.releases.answering import common_labels
+from orchestration.releases.answering import common_labels, who_answers
 from orchestration.releases.comparing import WHOLE
 from orchestration.releases.examples import examples
 from orchestration.releases.lineage import draw
@@ -31,6 +31,7 @@ from orchestration.releases.templates import environment
 
 NAME = "report.html"
 PREFIXES, TITLES, SAMPLES = 8, 5, 12
+BEST_PARTS = 3
 CUT = 10
 METHODS = {
     "answers": "what is answered",
@@ -197,9 +198,8 @@ def _gate(folder: Path) -> Verdict:
 
 
 def _results(folder: Path) -> dict[str, Any]:
-    """Return the table of each task with the scale of its intervals, and the differences."""
+    """Return of each task the table with the scale of its intervals, differences, and slices."""
     report = _report(folder, "metrics")
-    chosen = _report(folder, "answers") if (folder / "answers/report.json").is_file() else {}
     tasks: dict[str, dict[str, Any]] = {}
     for row in report.get("table", []):
         task = tasks.setdefault(row["task"], {"rows": [], "differences": [], "top": 0.0})
@@ -207,11 +207,34 @@ def _results(folder: Path) -> dict[str, Any]:
         task["top"] = max(task["top"], row["high"] or 0.0)
     for row in report.get("differences", []):
         tasks[row["task"]]["differences"].append(_named(row))
+    for name, found in tasks.items():
+        found["slices"] = _slices([r for r in report.get("slices", []) if r["task"] == name])
     return {
         "tasks": tasks,
         "skipped": report.get("skipped", []),
         "report": report,
-        "answered_by": chosen.get("sentences", []),
+        "answered_by": who_answers(folder),
+    }
+
+
+def _slices(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return recall@10 by slice of the whole and its best parts, and how many questions each has.
+
+    The best are those that find most answers of all slices together.
+    """
+    found: dict[str, float] = {}
+    for row in rows:
+        share = row["recall@10"] * row["questions"]
+        found[row["method"]] = found.get(row["method"], 0.0) + share
+    parts = sorted((name for name in found if name != WHOLE), key=lambda name: -found[name])
+    shown = [name for name in (WHOLE, *parts[:BEST_PARTS]) if name in found]
+    return {
+        "questions": {row["group"]: row["questions"] for row in rows},
+        "rows": [
+            _named({"method": name})
+            | {row["group"]: row["recall@10"] for row in rows if row["method"] == name}
+            for name in shown
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from orchestration.commands.full_run import get_ready
 from orchestration.growth import base_name, final_asked, set_base, set_final
 from orchestration.releases.publishing import publish
 from orchestration.releases.store import FINAL_FIT, releases
+from orchestration.stage_assets import release_metadata
 
 # Like the stage, which looks into the same file; its work is ready-made.
 COMMAND = (
@@ -94,6 +95,8 @@ def test_what_was_trained_again_is_released_in_its_place_and_marked(finishing_sh
         assert new[name] == (shop.root / "made" / "final_fit" / name).read_bytes()
     assert all(not f.stat().st_mode & 0o222 for f in final.folder.rglob("*") if f.is_file())
     assert (final.folder / "report.html").read_text().count("<strong>Final fit</strong>") == 2
+    assert release_metadata(final)["final fit"] == FINAL_FIT
+    assert "final fit" not in release_metadata(measured)
     # What it is known by, and compared by with those before it, is what was measured.
     assert final.metrics == measured.metrics
     assert {(row["before"], row["now"]) for row in final.comparisons} == {(0.3, 0.3), (0.08, 0.08)}

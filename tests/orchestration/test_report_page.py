@@ -22,6 +22,13 @@ from orchestration.stage_assets import release_metadata
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
+SLICES = {  # recall@10 of methods, of the head and of the cold items
+    "answers": (0.5, 0.0),
+    "ease": (0.2, 0.9),
+    "slit": (0.4, 0.0),
+    "markov": (0.1, 0.9),
+    "graph": (0.35, 0.0),
+}
 MARKUP = '<script>alert("x")</script>&amp;<b onclick=y>'
 
 
@@ -68,6 +75,14 @@ def released(put_release, tmp_path):
     difference |= {"difference": 0.1, "low": 0.05, "high": 0.15}
     (folder / "metrics").mkdir(exist_ok=True)
     report = {"table": rows, "differences": [difference], "skipped": []}
+    report["slices"] = [
+        {"task": "recommendation", "method": method, "group": group, "questions": questions}
+        | {"recall@10": recall, "low": 0.0, "high": 1.0}
+        for method, recalls in SLICES.items()
+        for (group, questions), recall in zip(
+            {"head": 90, "cold": 10}.items(), recalls, strict=True
+        )
+    ]
     report |= {"named.items": 200, "named.found@10": 0.985, "named.first": 0.9}
     (folder / "metrics" / "report.json").write_text(json.dumps(report))
     return tmp_path
@@ -96,6 +111,27 @@ def test_a_page_holds_every_part_and_asks_for_nothing_from_outside(released):
     assert "98.5% of the 200 most popular items are among the first ten, 90.0% come" in page.text
     assert page.text.count("<a_") >= 8 + 9 * 5  # first-level codes; six searches, three people
     assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+
+
+def test_slices_are_shown_of_what_is_answered_and_of_the_best_parts(released):
+    text = " ".join(_page(released).text.split("R@10 by slice")[1].split())
+    shown = ["what is answered0.50000.0000", "SLIT0.40000.0000"]
+    shown += ["graph0.35000.0000", "EASE0.20000.9000"]
+    assert text.startswith(f"head (90)cold (10) {' '.join(shown)} ")
+    assert "Markov" not in text.split("Asked for by their own titles")[0]
+
+
+def test_a_page_and_dagster_say_who_answers(released):
+    release = current(released)
+    sentences = json.loads((release.folder / "answers" / "report.json").read_text())["sentences"]
+    assert {sentence.split(":")[0] for sentence in sentences} == {"search", "recommendation"}
+    page = " ".join(_page(released).text.split())
+    assert "what answers searches and recommendations: that model, other rankers, or" in page
+    told = release_metadata(release)["who answers"].md_str
+    assert told.splitlines() == [f"- {sentence}" for sentence in sentences]
+    assert all(sentence in page for sentence in sentences)
+    shutil.rmtree(release.folder / "answers")
+    assert "who answers" not in release_metadata(release)
 
 
 def test_no_user_stands_on_a_page_nor_is_one_looked_up(released):
