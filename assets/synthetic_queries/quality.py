@@ -51,6 +51,8 @@ def bm25_recall(
 ) -> list[dict[str, float | str]]:
     """Return BM25's recall@k over the documents, overall and by kind, with bootstrap intervals.
 
+    Where there are no queries, or no document holds a word, there is none.
+
     Args:
         tasks: Queries with their right answers.
         items: item_id and document.
@@ -61,10 +63,11 @@ def bm25_recall(
     import bm25s
 
     chosen = choose_by_hash(tasks.queries, most, seed)
-    if not chosen:
+    documents = [words(text) for text in items["document"]]
+    if not chosen or not any(documents):
         return []
     index = bm25s.BM25()
-    index.index([words(text) for text in items["document"]], show_progress=False)
+    index.index(documents, show_progress=False)
     asked = [words(tasks.queries[place]) for place in chosen]
     rows, scores = index.retrieve(asked, k=min(k, len(items)), show_progress=False)
     rows = np.where(scores > 0, rows, -1)

@@ -74,6 +74,8 @@ def test_bm25_finds_what_shares_words_and_nothing_for_unknown_words():
         "mixture": 1.0,
         "real": 0.0,
     }
+    wordless = items.assign(document="? !")
+    assert bm25_recall(tasks, wordless, k=10, most=10, seed=0) == []
 
 
 def test_keywords_are_frequent_here_and_rare_elsewhere():
