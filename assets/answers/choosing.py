@@ -57,12 +57,16 @@ def choose(
     ties: Rows,
     allowances: Mapping[str, float] | None = None,
 ) -> Choice:
-    """Choose the mixture that is worth most.
+    """Choose a mixture.
 
-    A part is kept only where the mixture would lose more than one standard error without it, so
-    that what adds nothing but noise does not answer; the best part alone is the least there is.
-    Parts that validation wrongs are given weight before the others are asked for their reason to
-    stay: beside them somebody may have one who has none alone.
+    All parts begin with equal weights, and a weight changes only where the mixture gains more than
+    one standard error by that: with few questions, whoever follows every gain ends with weights
+    that are worth less to other questions than equal ones (docs/answers.md). The best part alone is
+    the least there is; it answers where no mixture beats it by more than one standard error.
+
+    Where parts that validation wrongs are given weight, the others then stay only where the mixture
+    would lose more than one standard error without them: beside what was given somebody may have a
+    reason who has none alone.
 
     Args:
         lists: By part, each its ranking of the same questions.
@@ -81,21 +85,19 @@ def choose(
     alone = {name: worth_of(ranked, relevant) for name, ranked in lists.items()}
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
     best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
-    tops: dict[Fusion, Mixture] = {}
     for fusion in fusions:
-        tops[fusion] = _climb(Mixture(fusion, {best_part: 1.0}), list(lists), weights, worth)
-        found = _without_idle(tops[fusion], worth)
+        found = _improved(Mixture(fusion, dict.fromkeys(lists, 1.0)), weights, worth)
         found_values = worth(found)
-        if len(found.weights) > 1 and found_values.mean() > values.mean():
+        if found_values.mean() > values.mean():
             best, values = found, found_values
+    top = best
     gap = values - alone[best_part]
     if gap.mean() <= _error(gap):
         best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
     allowances = allowances or {}
     others = [part for part in lists if part not in allowances]
-    top = tops[best.fusion]
     wide = raised(top, others, allowances, weights, worth)
-    given = [part for part in allowances if wide.weights.get(part, 0) > top.weights.get(part, 0)]
+    given = [part for part in allowances if wide.weights.get(part, 0) > best.weights.get(part, 0)]
     if given:
         best = _without_idle(wide, worth, given)
     if "popularity" in allowances:
@@ -212,6 +214,28 @@ def compared(
     ]
     gap = worths[0] - worths[1]
     return float(gap.mean()), _error(gap)
+
+
+def _improved(
+    mixture: Mixture, weights: Sequence[float], worth: Callable[[Mixture], Floats]
+) -> Mixture:
+    """Change one weight at a time, the surest gain first, while one exceeds its standard error."""
+    parts = list(mixture.weights)
+    while True:
+        values, surest = worth(mixture), 0.0
+        best = mixture
+        for part in parts:
+            for weight in weights:
+                tried = _with(mixture, part, weight)
+                if not tried.weights or tried == mixture:
+                    continue
+                gap = worth(tried) - values
+                gain = float(gap.mean()) - _error(gap)
+                if gain > surest:
+                    surest, best = gain, tried
+        if best == mixture:
+            return mixture
+        mixture = best
 
 
 def _climb(
