@@ -14,12 +14,12 @@ from assets.answers.choosing import CUT, Choice, choose, compared
 from assets.answers.fusion import Mixture
 from assets.answers.guiding import guided, guided_unasked, guiding
 from assets.answers.params import AnswersParams
+from assets.answers.questions import questions
 from assets.answers.settings import Settings
-from assets.evaluation import choose_by_hash
 from assets.interactions.artifact import Interactions
 from assets.machine import Machine
-from assets.ranking import Histories, Queries, Ranked, Rows, Task
-from assets.stage import CACHE, Run, UserError, run_stage
+from assets.ranking import Ranked, Rows, Task
+from assets.stage import Run, UserError, run_stage
 from assets.synthetic_queries.artifact import SyntheticQueries
 
 
@@ -49,7 +49,7 @@ def main(run: Run[AnswersParams]) -> None:
                 f"params.yaml: nobody in `answers.{task}` ({', '.join(allowed[task])}) can do it "
                 f"here; there are {', '.join(parts.names(task))}."
             )
-        asked, relevant, made = _questions(task, parts, data, queries, params)
+        asked, relevant, made = questions(task, parts, data, queries, params)
         if not relevant:
             parts = guided_unasked(task, parts, params)
             mixtures[task] = Mixture(params.fusions[0], {names[0]: 1.0})
@@ -102,30 +102,6 @@ def _decide(
         ties=ties,
         allowances=allowances,
     )
-
-
-def _questions(
-    task: Task, parts: Parts, data: Interactions, queries: SyntheticQueries, params: AnswersParams
-) -> tuple[Queries | Histories, list[Rows], bool]:
-    """Return what validation asks of a task, the rows of the right answers, and who asks.
-
-    That is whether the questions are made queries: enough real ones are asked alone.
-    """
-    if task == "search":
-        tasks = queries.tasks("validation")
-        real = [place for place, kind in enumerate(tasks.kinds) if kind == "real"]
-        made = len(real) < params.least_real_queries
-        every = range(len(tasks.queries)) if made else real
-        typed = [tasks.queries[place] for place in every]
-        kept = [every[place] for place in choose_by_hash(typed, params.questions, params.seed)]
-        asked = parts.encode([tasks.queries[place] for place in kept], CACHE)
-        right = [tasks.targets[place] for place in kept]
-        return asked, parts.catalogue.row_lists(right), made
-    sessions = data.sessions("validation", repeats=params.repeats)
-    kept = choose_by_hash(sessions.user_ids, params.questions, params.seed)
-    histories = parts.catalogue.row_lists([sessions.histories[place] for place in kept])
-    targets = parts.catalogue.row_lists([sessions.targets[place] for place in kept])
-    return parts.histories(histories), targets, False
 
 
 def _keep_histories(data: Interactions, run: Run[AnswersParams]) -> None:

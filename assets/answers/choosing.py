@@ -86,7 +86,7 @@ def choose(
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
     best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
     for fusion in fusions:
-        found = _improved(Mixture(fusion, dict.fromkeys(lists, 1.0)), weights, worth)
+        found = improved(Mixture(fusion, dict.fromkeys(lists, 1.0)), weights, worth)
         found_values = worth(found)
         if found_values.mean() > values.mean():
             best, values = found, found_values
@@ -135,7 +135,7 @@ def raised(
         light = [weight for weight in weights if weight <= most]
         heavy = PRIOR * most if part == "popularity" else most
         for weight in sorted({w for w in light if own < w <= heavy}, reverse=True):
-            tried = _climb(_with(mixture, part, weight), others, light, worth)
+            tried = climb(_with(mixture, part, weight), others, light, worth)
             if before - float(worth(tried).mean()) <= allowance * before:
                 mixture = tried
                 break
@@ -216,7 +216,7 @@ def compared(
     return float(gap.mean()), _error(gap)
 
 
-def _improved(
+def improved(
     mixture: Mixture, weights: Sequence[float], worth: Callable[[Mixture], Floats]
 ) -> Mixture:
     """Change one weight at a time, the surest gain first, while one exceeds its standard error."""
@@ -238,7 +238,7 @@ def _improved(
         mixture = best
 
 
-def _climb(
+def climb(
     mixture: Mixture,
     parts: Sequence[str],
     weights: Sequence[float],
