@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.answers.choosing import choose, compared, raised, worth_of
+from assets.answers.choosing import choose, compared, improved, raised, worth_of
 from assets.answers.fusion import Mixture, Pool
 from assets.ranking import Ranked
 
@@ -148,6 +148,33 @@ def test_a_part_that_adds_only_noise_does_not_answer():
 def test_the_choice_is_never_below_the_best_part(seed, one, other):
     choice = _choose(*_world({"a": one, "b": other, "c": 0.05}, questions=150, seed=seed))
     assert choice.recall >= max(choice.parts.values())
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 100), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
+def test_weights_change_until_no_change_gains_more_than_its_standard_error(seed, one, other):
+    lists, relevant = _world({"a": one, "b": other, "c": 0.05}, questions=150, seed=seed)
+    weights, ties = [0.0, 0.5, 1.0, 2.0], np.arange(100)
+    pool = Pool.of(lists, "z_score", 30, 100)
+
+    def worth(mixture):
+        return worth_of(pool.rank(mixture, 10, ties), relevant)
+
+    equal = Mixture("z_score", {"a": 1.0, "b": 1.0, "c": 1.0})
+    found = improved(equal, weights, worth)
+    for part in equal.weights:
+        for weight in weights:
+            tried = {**found.weights, part: weight}
+            there = {name: value for name, value in tried.items() if value}
+            if there:
+                gap = worth(Mixture("z_score", there)) - worth(found)
+                assert gap.mean() <= gap.std() / len(gap) ** 0.5 + 1e-12
+    assert worth(found).mean() >= worth(equal).mean()
+
+
+def test_where_few_questions_tell_nobody_apart_weights_stay_equal():
+    lists, relevant = _world({"a": 0.5, "b": 0.5}, questions=40)
+    assert _choose(lists, relevant).mixture.weights == {"a": 1.0, "b": 1.0}
 
 
 @pytest.mark.parametrize("allowance", [0.0, 0.03, 0.2, 0.9])
