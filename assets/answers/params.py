@@ -8,21 +8,8 @@ from pydantic import Field
 
 from assets.stage import Params
 
-# Every part there may be; what of it is there, ``Parts.names`` says.
-SearchPart = Literal["retriever", "item_head", "dense", "bm25", "trigrams", "popularity"]
-RecommendationPart = Literal[
-    "retriever",
-    "item_head",
-    "item_knn",
-    "ease",
-    "slit",
-    "sasrec",
-    "graph",
-    "markov",
-    "repurchase",
-    "popularity",
-]
-# The generator's beam cannot guide itself.
+# What may guide the generator's beam, which cannot guide itself; and, with it, every part there may
+# be. What of it is there, ``Parts.names`` says.
 SearchGuide = Literal["item_head", "dense", "bm25", "trigrams", "popularity"]
 RecommendationGuide = Literal[
     "item_head",
@@ -35,6 +22,8 @@ RecommendationGuide = Literal[
     "repurchase",
     "popularity",
 ]
+SearchPart = Literal["retriever", SearchGuide]
+RecommendationPart = Literal["retriever", RecommendationGuide]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
