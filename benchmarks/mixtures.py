@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assets.answers.artifact import Answers
-from assets.answers.choosing import CUT, climb, improved, worth_of
+from assets.answers.choosing import CUT, climb, steadied, worth_of
 from assets.answers.fusion import Mixture, Pool
 from assets.answers.params import AnswersParams
 from assets.answers.questions import questions
@@ -51,14 +51,18 @@ def ways(
     def worth(mixture: Mixture) -> Floats:
         return whole(tuple(sorted(mixture.weights.items())))[half]
 
-    best = Mixture("z_score", {max(worths, key=lambda part: worths[part][half].mean()): 1.0})
+    alone = {part: values[half] for part, values in worths.items()}
+    best = Mixture("z_score", {max(alone, key=lambda part: alone[part].mean()): 1.0})
     equal = Mixture("z_score", dict.fromkeys(worths, 1.0))
     return {
         "the best part alone": best,
         "equal weights": equal,
         "every gain followed, from the best part": climb(best, [*worths], weights, worth),
         "every gain followed, from equal weights": climb(equal, [*worths], weights, worth),
-        "gains beyond a standard error, from equal weights": improved(equal, weights, worth),
+        "what parts are worth alone": Mixture("z_score", {p: w.mean() for p, w in alone.items()}),
+        "steadied: the mean of both ends, drawn to that": steadied(
+            "z_score", alone, weights, worth
+        ),
     }
 
 

@@ -119,7 +119,8 @@ def _sentence(task: Task, choice: Choice, generated: tuple[float, float] | None)
     if len(weights) == 1:
         said = f"{choice.mixture.heaviest} answers alone"
     else:
-        joined = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
+        heavy_first = sorted(weights.items(), key=lambda pair: -pair[1])
+        joined = " + ".join(f"{weight:.0%} {name}" for name, weight in heavy_first)
         said = f"{joined} ({choice.mixture.fusion.replace('_', ' ')})"
     idle = [name for name in choice.parts if name not in weights]
     ends = f"; {' and '.join(idle)} would add nothing beyond noise" if idle else ""

@@ -1,4 +1,4 @@
-"""Who answers, decided on validation: weights by coordinate search, and nobody without a reason.
+"""Who answers, decided on validation: coordinate search, steadied where questions are few.
 
 What a ranking is worth to a question is the mean of its recall@10 and its NDCG@10: by recall alone
 a mixture may push the right answer from the first place to the ninth for nothing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from assets.evaluation import Floats, gains_of, ndcg, recall
 from assets.ranking import Ranked, Rows
 
 CUT = 10
-PRIOR = 0.5  # most weight of what does not read the question, as a share of the heaviest
-ROUNDS = 4  # of the coordinate search, at most; it ends when a round changes nothing
+UNREAD = 0.5  # most weight of what does not read the question, as a share of the heaviest
+PRIOR = 600  # questions that say as much of a weight as what its part is worth alone
+LEAST = 0.01  # smaller shares are not worth asking for
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,15 @@ def choose(
     ties: Rows,
     allowances: Mapping[str, float] | None = None,
 ) -> Choice:
-    """Choose a mixture.
+    """Choose a mixture, as shares of one.
 
-    All parts begin with equal weights, and a weight changes only where the mixture gains more than
-    one standard error by that: with few questions, whoever follows every gain ends with weights
-    that are worth less to other questions than equal ones (docs/answers.md). The best part alone is
-    the least there is; it answers where no mixture beats it by more than one standard error.
+    With few questions, whoever follows every gain ends with weights that are worth less to other
+    questions than hardly looking at all, and with many questions the other way round
+    (benchmarks/mixtures.py, docs/answers.md). So a share lies between what its part is worth alone
+    and what the gains say, the nearer to these the more questions there are. Gains are followed
+    from two ends, the best part alone and all with equal weights, and the mean of both is taken:
+    either alone stops at a hill of its own. The best part answers alone where the mixture does not
+    beat it by more than one standard error.
 
     Where parts that validation wrongs are given weight, the others then stay only where the mixture
     would lose more than one standard error without them: beside what was given somebody may have a
@@ -79,14 +84,18 @@ def choose(
     """
     pools = {fusion: Pool.of(lists, fusion, depth, len(ties)) for fusion in fusions}
 
+    @cache
+    def known(fusion: Fusion, weights: tuple[tuple[str, float], ...]) -> Floats:
+        return worth_of(pools[fusion].rank(Mixture(fusion, dict(weights)), CUT, ties), relevant)
+
     def worth(mixture: Mixture) -> Floats:
-        return worth_of(pools[mixture.fusion].rank(mixture, CUT, ties), relevant)
+        return known(mixture.fusion, tuple(mixture.weights.items()))
 
     alone = {name: worth_of(ranked, relevant) for name, ranked in lists.items()}
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
     best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
     for fusion in fusions:
-        found = improved(Mixture(fusion, dict.fromkeys(lists, 1.0)), weights, worth)
+        found = steadied(fusion, alone, weights, worth)
         found_values = worth(found)
         if found_values.mean() > values.mean():
             best, values = found, found_values
@@ -101,10 +110,39 @@ def choose(
     if given:
         best = _without_idle(wide, worth, given)
     if "popularity" in allowances:
-        best = _bounded(best, weights)
+        best = _bounded(best)
+    best = _shares(best)
     told = _told(best, lists, pools[best.fusion], relevant, ties)
     cost = float((values - worth(best)).mean()) if given else 0.0
     return replace(told, given=given, cost=cost)
+
+
+def steadied(
+    fusion: Fusion,
+    alone: Mapping[str, Floats],
+    weights: Sequence[float],
+    worth: Callable[[Mixture], Floats],
+) -> Mixture:
+    """Weigh parts by what the questions say, as far as so many can say it.
+
+    Args:
+        fusion: How the lists are joined.
+        alone: By part, what it is worth to every question.
+        weights: Weights that are tried.
+        worth: Returns what a mixture is worth to every question.
+    """
+    means = {part: float(values.mean()) for part, values in alone.items()}
+    best = max(means, key=lambda part: means[part])
+    starts = ({best: 1.0}, dict.fromkeys(alone, 1.0))
+    found = [_shares(climb(Mixture(fusion, start), [*alone], weights, worth)) for start in starts]
+    trust = len(alone[best]) / (PRIOR + len(alone[best]))
+    total = sum(means.values())
+    shares = {
+        part: trust * float(np.mean([one.weights.get(part, 0.0) for one in found]))
+        + (1 - trust) * (mean / total if total else 1 / len(means))
+        for part, mean in means.items()
+    }
+    return _shares(Mixture(fusion, {part: s for part, s in shares.items() if s >= LEAST}))
 
 
 def raised(
@@ -126,14 +164,14 @@ def raised(
         mixture: What validation says.
         others: The parts that may change.
         allowances: By part that is wronged, the share of the mixture's worth that may be given up.
-        weights: Weights that are tried.
+        weights: Weights that are tried, the largest of which is what the heaviest part has.
         worth: Returns what a mixture is worth to every question.
     """
     for part, allowance in allowances.items():
         before = float(worth(mixture).mean())
         own, most = mixture.weights.get(part, 0.0), max(mixture.weights.values())
-        light = [weight for weight in weights if weight <= most]
-        heavy = PRIOR * most if part == "popularity" else most
+        light = [most * weight / max(weights) for weight in weights]
+        heavy = UNREAD * most if part == "popularity" else most
         for weight in sorted({w for w in light if own < w <= heavy}, reverse=True):
             tried = climb(_with(mixture, part, weight), others, light, worth)
             if before - float(worth(tried).mean()) <= allowance * before:
@@ -216,28 +254,6 @@ def compared(
     return float(gap.mean()), _error(gap)
 
 
-def improved(
-    mixture: Mixture, weights: Sequence[float], worth: Callable[[Mixture], Floats]
-) -> Mixture:
-    """Change one weight at a time, the surest gain first, while one exceeds its standard error."""
-    parts = list(mixture.weights)
-    while True:
-        values, surest = worth(mixture), 0.0
-        best = mixture
-        for part in parts:
-            for weight in weights:
-                tried = _with(mixture, part, weight)
-                if not tried.weights or tried == mixture:
-                    continue
-                gap = worth(tried) - values
-                gain = float(gap.mean()) - _error(gap)
-                if gain > surest:
-                    surest, best = gain, tried
-        if best == mixture:
-            return mixture
-        mixture = best
-
-
 def climb(
     mixture: Mixture,
     parts: Sequence[str],
@@ -246,7 +262,8 @@ def climb(
 ) -> Mixture:
     """Change one weight at a time for as long as that helps."""
     best = float(worth(mixture).mean())
-    for _ in range(ROUNDS):
+    before = None
+    while mixture != before:
         before = mixture
         for part in parts:
             for weight in weights:
@@ -256,8 +273,6 @@ def climb(
                 mean = float(worth(tried).mean())
                 if mean > best:
                     best, mixture = mean, tried
-        if mixture == before:
-            break
     return mixture
 
 
@@ -278,14 +293,11 @@ def _without_idle(
     return mixture
 
 
-def _bounded(mixture: Mixture, weights: Sequence[float]) -> Mixture:
+def _bounded(mixture: Mixture) -> Mixture:
     """Let popularity have half of the heaviest other's weight at most, where there is another."""
     others = [weight for part, weight in mixture.weights.items() if part != "popularity"]
-    most = PRIOR * max(others, default=np.inf)
-    if mixture.weights.get("popularity", 0.0) <= most:
-        return mixture
-    light = [weight for weight in weights if weight <= most]
-    return _with(mixture, "popularity", max(light, default=0.0))
+    most = UNREAD * max(others, default=np.inf)
+    return _with(mixture, "popularity", min(mixture.weights.get("popularity", 0.0), most))
 
 
 def _each_left_out(mixture: Mixture) -> list[tuple[str, Mixture]]:
@@ -298,6 +310,12 @@ def _each_left_out(mixture: Mixture) -> list[tuple[str, Mixture]]:
 def _with(mixture: Mixture, part: str, weight: float) -> Mixture:
     weights = {**mixture.weights, part: weight}
     return Mixture(mixture.fusion, {name: value for name, value in weights.items() if value})
+
+
+def _shares(mixture: Mixture) -> Mixture:
+    """Return the same mixture, its weights summing to one."""
+    total = sum(mixture.weights.values())
+    return replace(mixture, weights={part: w / total for part, w in mixture.weights.items()})
 
 
 def _error(values: Floats) -> float:

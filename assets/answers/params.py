@@ -65,7 +65,7 @@ class AnswersParams(Params):
         "any, what the vectors under it let expect, for catalogues too large for exact rankings.",
     )
     search_guide_weights: list[Weight] = Field(
-        [5.0, 10.0, 20.0, 40.0],
+        [10.0, 20.0, 40.0, 80.0],
         min_length=1,
         description="What a unit of the guide's z-score adds to the log probability of a beam, in "
         "a search; validation chooses.",
