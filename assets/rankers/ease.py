@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from assets.rankers.log import Log, TooLargeError, blocks, refuse_beyond
+from assets.rankers.log import Budget, Log, TooLargeError, blocks
 from assets.rankers.ridge import among, inverted, strongest_of_dense
 from assets.stage import progress
 
 
-def ridge_weights(
-    log: Log, *, l2: float, neighbours: int, most_items: int, most_products: float
-) -> Any:
+def ridge_weights(log: Log, *, l2: float, neighbours: int, most_items: int, budget: Budget) -> Any:
     """Solve for all items at once.
 
     Items without train interactions have no weights and cost nothing.
@@ -31,13 +29,13 @@ def ridge_weights(
         l2: Regularisation, in interactions of an item.
         neighbours: Strongest weights kept per item, equals in order of row.
         most_items: Largest matrix that is inverted, in rows: the fewer of items and users.
-        most_products: Products of two numbers that the sparse products may take.
+        budget: What the sparse products are taken from.
 
     Returns:
         (items, items) sparse float32, zero on the diagonal; some weights are negative.
 
     Raises:
-        TooLargeError: The matrix has more rows, or the products are more.
+        TooLargeError: The matrix has more rows, or the budget is too small.
     """
     known = np.flatnonzero(np.diff(log.fans.indptr))
     seen = log.seen[:, known]
@@ -50,7 +48,7 @@ def ridge_weights(
         )
     lengths = np.diff(seen.indptr).astype(float)
     products = lengths.sum() * items if users < items else (lengths**2).sum()
-    refuse_beyond(most_products, float(products))
+    budget.take(float(products))
     solve = _by_users if users < items else _by_items
     own, rows_of = solve(seen, np.float32(l2))
     found = []

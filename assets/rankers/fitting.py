@@ -21,7 +21,7 @@ from assets.rankers.dense import Dense
 from assets.rankers.ease import ridge_weights
 from assets.rankers.item_knn import cosine_similarities
 from assets.rankers.item_to_item import ItemToItem
-from assets.rankers.log import Log, UnfitError
+from assets.rankers.log import Budget, Log, UnfitError
 from assets.rankers.params import LexicalParams, RankersParams
 from assets.rankers.popularity import Popularity
 from assets.rankers.repurchase import Repurchase
@@ -110,7 +110,7 @@ def fit(
     sasrec: dict[str, SASRec] = {}
     for name, (fit_it, power) in FITS.items() if len(log.items) else ():
         tried, fixed = _tried_and_fixed(getattr(params, name))
-        fitted = partial(fit_it, log, most_products=params.most_products, **fixed)
+        fitted = partial(fit_it, log, budget=Budget(params.most_products), **fixed)
         item_to_item |= book.tuned(name, _maker(fitted, power, ties), tried, exam)
     if len(log.items) and not (log.users[1:] == log.users[:-1]).any():
         book.leave_out("sasrec", "no user has two train interactions.")
@@ -254,6 +254,8 @@ def _sessions(
 def _row(name: str, found: Tuned[Any], say: Callable[[str], None]) -> dict[str, Any]:
     """Say and return what was chosen."""
     settings = ", ".join(f"{knob} {value:g}" for knob, value in found.settings.items())
+    if found.passed_over:
+        say(f"{name}: settings passed over: {found.passed_over}; the last, as {found.why}")
     if found.worth is None:
         say(f"{name}: validation asks nothing, so the first settings stand: {settings}")
         return {"ranker": name, "settings": settings, f"recall@{CUT}": None, f"ndcg@{CUT}": None}

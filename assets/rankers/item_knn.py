@@ -11,26 +11,26 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from assets.rankers.log import Log, blocks, refuse_beyond, strongest
+from assets.rankers.log import SPARSE, Budget, Log, blocks, strongest
 from assets.stage import progress
 
 
-def cosine_similarities(log: Log, *, neighbours: int | None, most_products: float) -> Any:
+def cosine_similarities(log: Log, *, neighbours: int | None, budget: Budget) -> Any:
     """Compare all items with each other.
 
     Args:
         log: The train interactions.
         neighbours: Most similar items kept per item, equals in order of row; None: all.
-        most_products: Products of two numbers that are allowed: one for each two items of a user.
+        budget: Holds a product of two numbers for each two items of a user.
 
     Returns:
         (items, items) sparse float32, zero on the diagonal.
 
     Raises:
-        TooLargeError: It takes more products.
+        TooLargeError: The budget does not.
     """
     seen, fans = log.seen, log.fans
-    refuse_beyond(most_products, float((np.diff(seen.indptr).astype(float) ** 2).sum()))
+    budget.take(SPARSE * float((np.diff(seen.indptr).astype(float) ** 2).sum()))
     scale = (1 / np.sqrt(np.maximum(np.diff(fans.indptr), 1))).astype(np.float32)
     found = []
     for rows in progress([*blocks(log.n_items, log.n_items)], "fitting item KNN"):

@@ -16,6 +16,9 @@ from assets.ranking import Rows
 BLOCK = 1 << 23  # entries of items × items that are held at a time; memory alone depends on it
 
 
+SPARSE = 10  # products of two sparse matrices' entries take as long as so many of dense ones
+
+
 class UnfitError(Exception):
     """A ranker that cannot be fitted to this data: one sentence that says why."""
 
@@ -60,21 +63,35 @@ def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
         yield slice(start, min(start + height, n_rows))
 
 
-def refuse_beyond(most: float, products: float) -> None:
-    """Refuse a sparse product that would take too long.
+@dataclass
+class Budget:
+    """What the fits of one ranker may take, with all settings that are compared.
 
-    Args:
-        most: Products of two numbers that are allowed.
-        products: How many it takes.
-
-    Raises:
-        TooLargeError: It takes more.
+    Attributes:
+        most: Products of two numbers that all may take.
+        taken: Those that earlier ones took.
     """
-    if products > most:
-        raise TooLargeError(
-            f"fitting it takes {products:.1e} products, more than "
-            f"`rankers.most_products` ({most:.1e}) allows."
-        )
+
+    most: float
+    taken: float = 0.0
+
+    def require(self, products: float) -> None:
+        """Refuse what would take too long.
+
+        Raises:
+            TooLargeError: It takes more products than are left.
+        """
+        if self.taken + products > self.most:
+            before = f" after {self.taken:.1e} for other settings" if self.taken else ""
+            raise TooLargeError(
+                f"fitting it takes {products:.1e} products{before}, more than "
+                f"`rankers.most_products` ({self.most:.1e}) allows."
+            )
+
+    def take(self, products: float) -> None:
+        """Count what is about to be done, or refuse it; see :meth:`require`."""
+        self.require(products)
+        self.taken += products
 
 
 def strongest(block: Any, start: int, neighbours: int | None) -> Any:
@@ -98,6 +115,10 @@ def strongest(block: Any, start: int, neighbours: int | None) -> Any:
         return block
     for row in np.flatnonzero(np.diff(block.indptr) > neighbours):
         values = block.data[block.indptr[row] : block.indptr[row + 1]]
-        values[np.argsort(-np.abs(values), kind="stable")[neighbours:]] = 0
+        sizes = np.abs(values)
+        least = np.partition(sizes, -neighbours)[-neighbours]
+        equals = np.flatnonzero(sizes == least)
+        values[sizes < least] = 0
+        values[equals[neighbours - np.count_nonzero(sizes > least) :]] = 0
     block.eliminate_zeros()
     return block

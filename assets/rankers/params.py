@@ -211,12 +211,13 @@ class RankersParams(Params):
         description="Most validation queries, and most sessions, that choose; chosen by hash.",
     )
     most_products: float = Field(
-        2e10,
+        1e11,
         gt=0,
-        description="Products of two numbers that fitting an item-to-item ranker may take, about "
-        "two minutes: item KNN and EASE take one for each two items of a user, the graph one for "
-        "each walk of two hops, SLIT as many as there are items for each two that follow one "
-        "another. A ranker that takes more is left out, with a line that says so.",
+        description="Products of two numbers that the fits of an item-to-item ranker may take, "
+        "about two minutes with all settings that are compared: item KNN takes ten for "
+        "each two items of a user, the graph ten for each walk of two hops, EASE one for each two "
+        "items of a user, SLIT as many as there are items for each two that follow one another. Settings that would take more are passed "
+        "over, a ranker whose first would is left out, each with a line that says so.",
     )
     bm25: BM25Params = Field(
         BM25Params(), description="BM25, the words a query shares with a document."

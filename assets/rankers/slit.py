@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from assets.rankers.log import Log, TooLargeError, blocks, refuse_beyond
+from assets.rankers.log import Budget, Log, TooLargeError, blocks
 from assets.rankers.ridge import among, inverted, strongest_of_dense
 from assets.ranking import Rows
 from assets.stage import progress
@@ -31,7 +31,7 @@ def next_item_weights(
     fit_decay: float,
     neighbours: int,
     most_items: int,
-    most_products: float,
+    budget: Budget,
 ) -> Any:
     """Solve for all items at once.
 
@@ -44,13 +44,13 @@ def next_item_weights(
         fit_decay: Weight of an item per step into the past.
         neighbours: Strongest weights kept per item, equals in order of row.
         most_items: Largest matrix that is inverted, in rows: the items.
-        most_products: Products of two numbers that the sparse products may take.
+        budget: What the sparse products are taken from.
 
     Returns:
         (items, items) sparse float32, zero on the diagonal; some weights are negative.
 
     Raises:
-        TooLargeError: There are more items, the products are more, or S has no place in memory.
+        TooLargeError: There are more items, the budget is too small, or S has no place in memory.
     """
     known, numbers = np.unique(log.items, return_inverse=True)
     item, items = numbers.astype(np.int32), len(known)
@@ -60,7 +60,7 @@ def next_item_weights(
             f"`most_items` ({most_items:,})."
         )
     place = _places(log.users)
-    _refuse_early(item, place, items, fit_history, most_products)
+    _take_early(item, place, items, fit_history, budget)
 
     entries = int(np.minimum(place, fit_history).sum())
     time, past = np.empty(entries, np.int32), np.empty(entries, np.int32)
@@ -99,14 +99,14 @@ def _pairs(place: NDArray[np.int32], fit_history: int) -> Iterator[tuple[Rows, R
         yield now, now - age - 1
 
 
-def _refuse_early(
+def _take_early(
     item: NDArray[np.int32],
     place: NDArray[np.int32],
     items: int,
     fit_history: int,
-    most_products: float,
+    budget: Budget,
 ) -> None:
-    """Refuse before anything is made that is much larger than the log or than a matrix of items."""
+    """Take from the budget, or refuse, before much more memory is used than the log takes."""
     read = np.minimum(place, fit_history).astype(float)
     if read.sum() > ENTRIES:
         raise TooLargeError(
@@ -115,8 +115,8 @@ def _refuse_early(
         )
     # of SᵀS at most, where no item comes twice in a row of S
     products = float((read**2).sum())
-    refuse_beyond(most_products, products)
+    budget.require(products)
     met = np.zeros((items, items), bool)
     for now, then in _pairs(place, fit_history):
         met[item[then], item[now]] = True
-    refuse_beyond(most_products, products + float(items) * np.count_nonzero(met))
+    budget.take(products + float(items) * np.count_nonzero(met))

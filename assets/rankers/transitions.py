@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from assets.rankers.log import Log, blocks, refuse_beyond, strongest
+from assets.rankers.log import SPARSE, Budget, Log, blocks, strongest
 from assets.sequential.spectral import transitions
 from assets.stage import progress
 
@@ -25,7 +25,7 @@ def walks(
     backward: float,
     two_hop: float,
     neighbours: int | None,
-    most_products: float,
+    budget: Budget,
 ) -> Any:
     """Weigh the items that walks of one and of two hops lead to.
 
@@ -36,13 +36,13 @@ def walks(
         backward: Weight of a transition taken backward.
         two_hop: Weight of two hops beside one.
         neighbours: Strongest entries kept per item, equals in order of row; None: all.
-        most_products: Products of two numbers that two hops may take.
+        budget: What two hops are taken from, a product of two numbers for each walk.
 
     Returns:
         (items, items) sparse float32, zero on the diagonal.
 
     Raises:
-        TooLargeError: Two hops take more products.
+        TooLargeError: The budget is too small for them.
     """
     hop = transitions(log.users, log.items, log.n_items, reach)
     if backward:
@@ -51,7 +51,7 @@ def walks(
     hop.data /= np.repeat(np.where(sums > 0, sums, 1).astype(np.float32), np.diff(hop.indptr))
     if two_hop:
         # each entry i -> j meets all entries of row j
-        refuse_beyond(most_products, float(np.diff(hop.indptr)[hop.indices].sum()))
+        budget.take(SPARSE * float(np.diff(hop.indptr)[hop.indices].sum()))
     found = []
     for rows in progress([*blocks(log.n_items, log.n_items)], "walking the graph"):
         reached = hop[rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -28,11 +28,15 @@ class Tuned(Generic[R]):
         ranker: It.
         settings: What it was made with.
         worth: Recall@10 and NDCG@10 on validation; None where nothing was asked.
+        passed_over: How many settings it could not be fitted with ...
+        why: ... and what was said of the last.
     """
 
     ranker: R
     settings: Mapping[str, Any]
     worth: Worth | None
+    passed_over: int = 0
+    why: str = ""
 
 
 def tune(
@@ -55,7 +59,7 @@ def tune(
     if exam is None:
         return best
     best = Tuned(best.ranker, settings, exam(best.ranker))
-    done = [settings]
+    done, refusals = [settings], [""]
     for _ in range(ROUNDS):
         before = best
         for name, values in tried.items():
@@ -66,14 +70,15 @@ def tune(
                 done.append(settings)
                 try:
                     ranker = make(**settings)
-                except UnfitError:
+                except UnfitError as error:
+                    refusals.append(str(error))
                     continue
                 worth = exam(ranker)
                 if best.worth is None or worth > best.worth:
                     best = Tuned(ranker, settings, worth)
         if best is before:
             break
-    return best
+    return replace(best, passed_over=len(refusals) - 1, why=refusals[-1])
 
 
 def exam_of(asked: A, relevant: Sequence[Rows]) -> Callable[[Ranker[A]], Worth] | None:

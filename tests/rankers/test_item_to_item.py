@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from assets.rankers.ease import ridge_weights
 from assets.rankers.item_knn import cosine_similarities
 from assets.rankers.item_to_item import ItemToItem
-from assets.rankers.log import Log, TooLargeError
+from assets.rankers.log import Budget, Log, TooLargeError
 from assets.rankers.slit import next_item_weights
 from assets.rankers.transitions import walks
 from assets.ranking import Histories
@@ -75,7 +75,7 @@ def test_item_knn_is_the_cosine_of_who_had_what(case, neighbours):
         for other in set(range(items)) - {one}:
             size = np.sqrt(len(fans[one]) * len(fans[other]))
             truth[one, other] = len(fans[one] & fans[other]) / size if size else 0
-    found = cosine_similarities(log_of(items, users), neighbours=neighbours, most_products=1e9)
+    found = cosine_similarities(log_of(items, users), neighbours=neighbours, budget=Budget(1e9))
     same_up_to_equals(found, truth, neighbours)
 
 
@@ -105,7 +105,7 @@ def test_walks_are_transitions_in_one_and_two_hops(case, reach, backward, two_ho
         backward=backward,
         two_hop=two_hop,
         neighbours=neighbours,
-        most_products=1e9,
+        budget=Budget(1e9),
     )
     same_up_to_equals(found, truth, neighbours)
 
@@ -129,7 +129,7 @@ def ease(items, users, l2):
 def test_ease_is_the_closed_form_whichever_side_is_smaller(case, l2, neighbours):
     items, users = case
     log = log_of(items, users)
-    found = ridge_weights(log, l2=l2, neighbours=neighbours, most_items=99, most_products=1e9)
+    found = ridge_weights(log, l2=l2, neighbours=neighbours, most_items=99, budget=Budget(1e9))
     same_up_to_equals(found, ease(items, users, l2), neighbours)
 
 
@@ -154,7 +154,7 @@ def test_slit_is_the_regression_of_the_next_item_on_those_before_it(case, last, 
         fit_decay=decay,
         neighbours=neighbours,
         most_items=99,
-        most_products=1e9,
+        budget=Budget(1e9),
     )
     same_up_to_equals(found, truth, neighbours)
 
@@ -164,7 +164,7 @@ def test_ease_keeps_its_precision_on_more_items(items, users):
     draw = np.random.default_rng(0)
     had = [draw.choice(items, size=draw.integers(1, 30), replace=False) for _ in range(users)]
     found = ridge_weights(
-        log_of(items, had), l2=5.0, neighbours=items, most_items=99, most_products=1e9
+        log_of(items, had), l2=5.0, neighbours=items, most_items=99, budget=Budget(1e9)
     )
     truth = ease(items, had, 5.0)
     assert (truth < 0).any()
@@ -179,7 +179,7 @@ def test_the_order_of_users_is_irrelevant(name, case, random):
     others = users[:]
     random.shuffle(others)
     one, other = (
-        FITS[name](log_of(items, had), most_products=1e9).toarray() for had in (users, others)
+        FITS[name](log_of(items, had), budget=Budget(1e9)).toarray() for had in (users, others)
     )
     if name in {"ease", "slit"}:  # an inverse is rounded as its rows come
         assert one == pytest.approx(other, abs=ROUNDING)
@@ -191,13 +191,27 @@ def test_the_order_of_users_is_irrelevant(name, case, random):
 def test_what_takes_too_long_is_refused_in_a_sentence(name):
     users = [list(range(20))] * 3
     with pytest.raises(TooLargeError, match="most_products"):
-        FITS[name](log_of(20, users), most_products=100)
+        FITS[name](log_of(20, users), budget=Budget(100))
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_all_fits_of_a_ranker_share_what_may_be_taken(name):
+    log, budget = log_of(20, [list(range(20))] * 3), Budget(1e9)
+    FITS[name](log, budget=budget)
+    once = budget.taken
+    assert once > 0
+    both = Budget(2 * once)
+    for _ in range(2):
+        FITS[name](log, budget=both)
+    with pytest.raises(TooLargeError, match="for other settings, more than"):
+        FITS[name](log, budget=both)
+    assert both.taken == 2 * once  # what is refused takes nothing
 
 
 def test_ease_refuses_a_matrix_beyond_its_size_but_few_users_make_a_small_one():
     def fit(users):
         log = log_of(20, [[*range(20)]] * users)
-        return ridge_weights(log, l2=1.0, neighbours=5, most_items=10, most_products=1e9)
+        return ridge_weights(log, l2=1.0, neighbours=5, most_items=10, budget=Budget(1e9))
 
     assert fit(10).nnz == 20 * 5
     with pytest.raises(TooLargeError, match=r"20 items and 11 users.*most_items"):
@@ -220,9 +234,9 @@ def test_slit_counts_the_products_of_both_its_matrices(case):
     products = len(known) * len(pairs) + sum(count**2 for count in read)
     assume(products)
     log = log_of(items, users)
-    assert FITS["slit"](log, most_products=products).shape == (items, items)
+    assert FITS["slit"](log, budget=Budget(products)).shape == (items, items)
     with pytest.raises(TooLargeError, match="most_products"):
-        FITS["slit"](log, most_products=products - 1)
+        FITS["slit"](log, budget=Budget(products - 1))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +258,7 @@ def test_slit_refuses_before_it_takes_memory(interactions, last, refused):
             fit_decay=0.8,
             neighbours=5,
             most_items=400,
-            most_products=1e7,
+            budget=Budget(1e7),
         )
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -264,7 +278,7 @@ def test_a_history_is_asked_from_its_end_and_a_loaded_ranker_ranks_alike(
 ):
     items, users = case
     ties = np.arange(items)[::-1]
-    matrix = FITS["graph"](log_of(items, users), most_products=1e9)
+    matrix = FITS["graph"](log_of(items, users), budget=Budget(1e9))
     ranker = ItemToItem(matrix, last, decay, power, ties)
     histories = [np.array(history, dtype=np.int64) for history in asked]
     truth = np.zeros((len(asked), items))
@@ -295,7 +309,7 @@ def test_a_history_is_asked_from_its_end_and_a_loaded_ranker_ranks_alike(
 )
 def test_what_each_item_says_for_another_adds_up_to_its_score(case, history, last, decay):
     items, users = case
-    matrix = FITS["graph"](log_of(items, users), most_products=1e9)
+    matrix = FITS["graph"](log_of(items, users), budget=Budget(1e9))
     ranker = ItemToItem(matrix, last, decay, 1.0, np.arange(items))
     asked = np.array(history, dtype=np.int64)
     scores = ranker.scores([asked])[0]

@@ -78,7 +78,9 @@ def test_a_setting_that_is_too_large_is_passed_over_unless_it_is_the_first():
             raise TooLargeError("too large")
         return one, other
 
-    assert tune(make, TRIED, lambda ranker: (ranker[0], ranker[1])).ranker == (1, 3)
+    found = tune(make, TRIED, lambda ranker: (ranker[0], ranker[1]))
+    assert (found.ranker, found.why) == ((1, 3), "too large")
+    assert found.passed_over == sum(one == 2 for one in TRIED["one"]) * 2  # beside 0 and beside 3
     with pytest.raises(TooLargeError):
         tune(make, {"one": [2, 0], "other": [0]}, lambda _: (0.0, 0.0))
 
