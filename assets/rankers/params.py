@@ -214,8 +214,8 @@ class RankersParams(Params):
         1e11,
         gt=0,
         description="Products of two numbers that the fits of an item-to-item ranker may take, "
-        "about two minutes with all settings that are compared: item KNN takes ten for each two "
-        "items of a user, the graph ten for each walk of two hops, EASE one for each two items of "
+        "about two minutes with all settings that are compared: item KNN takes 20 for each two "
+        "items of a user, the graph 20 for each walk of two hops, EASE one for each two items of "
         "a user, SLIT as many as there are items for each two that follow one another. Settings "
         "that would take more are passed over, a ranker whose first would is left out, each with "
         "a line that says so.",
