@@ -226,7 +226,7 @@ def _print_results(rows: list[dict[str, Any]], title: str) -> None:
     print_table(["rank", "title", *parts], ranks, "rank by each part, and its score")
     for row in rows:
         steps = [
-            f"{step['prefix']} ({step['items']} items: "
+            f"{step['prefix']} ({step['items']} item{'s' * (step['items'] > 1)}: "
             + ", ".join(f"{label['label']} {label['share']:.0%}" for label in step["labels"])
             + ")"
             for step in row["why"]["path"]
