@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assets.answers.artifact import Answers
-from assets.answers.choosing import CUT, climb, steadied, worth_of
+from assets.answers.choosing import CUT, climb, followed, held_back, worth_of
 from assets.answers.fusion import Mixture, Pool
 from assets.answers.params import AnswersParams
 from assets.answers.questions import questions
@@ -54,15 +54,15 @@ def ways(
     alone = {part: values[half] for part, values in worths.items()}
     best = Mixture("z_score", {max(alone, key=lambda part: alone[part].mean()): 1.0})
     equal = Mixture("z_score", dict.fromkeys(worths, 1.0))
+    ends = followed("z_score", alone, weights, worth)
     return {
         "the best part alone": best,
         "equal weights": equal,
         "every gain followed, from the best part": climb(best, [*worths], weights, worth),
         "every gain followed, from equal weights": climb(equal, [*worths], weights, worth),
         "what parts are worth alone": Mixture("z_score", {p: w.mean() for p, w in alone.items()}),
-        "steadied: the mean of both ends, drawn to that": steadied(
-            "z_score", alone, weights, worth
-        ),
+        "the mean of both ends": ends,
+        "the same, held back": held_back(ends, alone),
     }
 
 

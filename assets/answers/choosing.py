@@ -66,8 +66,9 @@ def choose(
     (benchmarks/mixtures.py, docs/answers.md). So a share lies between what its part is worth alone
     and what the gains say, the nearer to these the more questions there are. Gains are followed
     from two ends, the best part alone and all with equal weights, and the mean of both is taken:
-    either alone stops at a hill of its own. The best part answers alone where the mixture does not
-    beat it by more than one standard error.
+    either alone stops at a hill of its own. Where that does not beat the best part by more than one
+    standard error, what the gains say stands alone, since what the parts are worth misleads where
+    one is far above all others; and where that does not either, the best part answers alone.
 
     Where parts that validation wrongs are given weight, the others then stay only where the mixture
     would lose more than one standard error without them: beside what was given somebody may have a
@@ -93,16 +94,18 @@ def choose(
 
     alone = {name: worth_of(ranked, relevant) for name, ranked in lists.items()}
     best_part = max(alone, key=lambda name: float(alone[name].mean()))
-    best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
-    for fusion in fusions:
-        found = steadied(fusion, alone, weights, worth)
-        found_values = worth(found)
-        if found_values.mean() > values.mean():
-            best, values = found, found_values
-    top = best
-    gap = values - alone[best_part]
-    if gap.mean() <= _error(gap):
-        best, values = Mixture(fusions[0], {best_part: 1.0}), alone[best_part]
+    ends = [followed(fusion, alone, weights, worth) for fusion in fusions]
+    top, bold = (
+        max(tried, key=lambda mixture: float(worth(mixture).mean()))
+        for tried in ([held_back(mixture, alone) for mixture in ends], ends)
+    )
+    best = Mixture(fusions[0], {best_part: 1.0})
+    for mixture in (top, bold):
+        gap = worth(mixture) - alone[best_part]
+        if gap.mean() > _error(gap):
+            best = mixture
+            break
+    values = alone[best_part] if len(best.weights) == 1 else worth(best)
     allowances = allowances or {}
     others = [part for part in lists if part not in allowances]
     wide = raised(top, others, allowances, weights, worth)
@@ -117,13 +120,13 @@ def choose(
     return replace(told, given=given, cost=cost)
 
 
-def steadied(
+def followed(
     fusion: Fusion,
     alone: Mapping[str, Floats],
     weights: Sequence[float],
     worth: Callable[[Mixture], Floats],
 ) -> Mixture:
-    """Weigh parts by what the questions say, as far as so many can say it.
+    """Return the mean of where every gain leads to, from the best part and from equal weights.
 
     Args:
         fusion: How the lists are joined.
@@ -131,18 +134,30 @@ def steadied(
         weights: Weights that are tried.
         worth: Returns what a mixture is worth to every question.
     """
-    means = {part: float(values.mean()) for part, values in alone.items()}
-    best = max(means, key=lambda part: means[part])
+    best = max(alone, key=lambda part: float(alone[part].mean()))
     starts = ({best: 1.0}, dict.fromkeys(alone, 1.0))
     found = [_shares(climb(Mixture(fusion, start), [*alone], weights, worth)) for start in starts]
-    trust = len(alone[best]) / (PRIOR + len(alone[best]))
-    total = sum(means.values())
+    shares = {part: sum(end.weights.get(part, 0.0) for end in found) / 2 for part in alone}
+    return Mixture(fusion, {part: share for part, share in shares.items() if share})
+
+
+def held_back(mixture: Mixture, alone: Mapping[str, Floats]) -> Mixture:
+    """Draw shares to what the parts are worth alone, the more the fewer questions there are.
+
+    Args:
+        mixture: What the gains say.
+        alone: By part, what it is worth to every question.
+    """
+    means = {part: float(values.mean()) for part, values in alone.items()}
+    questions = len(next(iter(alone.values())))
+    trust, total = questions / (PRIOR + questions), sum(means.values())
     shares = {
-        part: trust * float(np.mean([one.weights.get(part, 0.0) for one in found]))
+        part: trust * mixture.weights.get(part, 0.0)
         + (1 - trust) * (mean / total if total else 1 / len(means))
         for part, mean in means.items()
     }
-    return _shares(Mixture(fusion, {part: s for part, s in shares.items() if s >= LEAST}))
+    large = {part: share for part, share in shares.items() if share >= LEAST}
+    return _shares(Mixture(mixture.fusion, large))
 
 
 def raised(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.answers.choosing import choose, climb, compared, raised, steadied, worth_of
+from assets.answers.choosing import choose, climb, compared, followed, held_back, raised, worth_of
 from assets.answers.fusion import Mixture, Pool
 from assets.ranking import Ranked
 
@@ -172,17 +172,16 @@ def test_shares_lie_between_what_parts_are_worth_alone_and_what_gains_say(
         climb(Mixture("z_score", start), [*lists], weights, worth).weights
         for start in ({best: 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0})
     ]
+    mean = {part: sum(end.get(part, 0) / sum(end.values()) for end in ends) / 2 for part in lists}
+    found = followed("z_score", alone, weights, worth)
+    assert found.weights == pytest.approx({part: share for part, share in mean.items() if share})
     expected = {
-        part: (
-            questions * sum(end.get(part, 0) / sum(end.values()) for end in ends) / 2
-            + 600 * means[part] / sum(means.values())
-        )
-        / (questions + 600)
+        part: (questions * mean[part] + 600 * means[part] / sum(means.values())) / (questions + 600)
         for part in lists
     }
     expected = {part: share for part, share in expected.items() if share >= 0.01}
     total = sum(expected.values())
-    assert steadied("z_score", alone, weights, worth).weights == pytest.approx(
+    assert held_back(found, alone).weights == pytest.approx(
         {part: share / total for part, share in expected.items()}
     )
 
@@ -210,6 +209,24 @@ def test_a_climb_ends_where_no_single_weight_gains(seed, one, other):
 def test_where_few_questions_tell_nobody_apart_weights_stay_nearly_equal():
     lists, relevant = _world({"a": 0.5, "b": 0.5}, questions=40)
     assert _choose(lists, relevant).mixture.weights == pytest.approx({"a": 0.5, "b": 0.5}, abs=0.1)
+
+
+def test_where_one_part_is_far_above_all_others_what_gains_say_is_not_held_back():
+    skills = {"a": 0.6, "b": 0.1, "c": 0.1, "d": 0.1}
+    lists, relevant = _world(skills, questions=150)
+    pool = Pool.of(lists, "z_score", 30, 100)
+
+    def worth(mixture):
+        return worth_of(pool.rank(mixture, 10, np.arange(100)), relevant)
+
+    alone = {part: worth_of(ranked, relevant) for part, ranked in lists.items()}
+    bold = followed("z_score", alone, [0.0, 0.5, 1.0, 2.0], worth)
+    lost = worth(held_back(bold, alone)) - alone["a"]
+    assert lost.mean() <= lost.std() / len(lost) ** 0.5
+    choice = _choose(lists, relevant)
+    assert choice.gain > choice.error > 0
+    assert choice.mixture.fusion == "z_score"
+    assert choice.mixture.weights == pytest.approx(bold.weights)
 
 
 @pytest.mark.parametrize("allowance", [0.0, 0.03, 0.2, 0.9])
