@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from assets.rankers.log import Budget, Log, TooLargeError, blocks
+from assets.rankers.log import SPARSE, Budget, Log, TooLargeError, blocks
 from assets.rankers.ridge import among, inverted, strongest_of_dense
 from assets.stage import progress
 
@@ -47,7 +47,7 @@ def ridge_weights(log: Log, *, l2: float, neighbours: int, most_items: int, budg
             f"({most_items:,})."
         )
     lengths = np.diff(seen.indptr).astype(float)
-    products = lengths.sum() * items if users < items else (lengths**2).sum()
+    products = lengths.sum() * items if users < items else SPARSE * (lengths**2).sum()
     budget.take(float(products))
     solve = _by_users if users < items else _by_items
     own, rows_of = solve(seen, np.float32(l2))

@@ -21,13 +21,13 @@ def cosine_similarities(log: Log, *, neighbours: int | None, budget: Budget) -> 
     Args:
         log: The train interactions.
         neighbours: Most similar items kept per item, equals in order of row; None: all.
-        budget: Holds a product of two numbers for each two items of a user.
+        budget: What the sparse product is taken from: SPARSE for each two items of a user.
 
     Returns:
         (items, items) sparse float32, zero on the diagonal.
 
     Raises:
-        TooLargeError: The budget does not.
+        TooLargeError: The budget is too small.
     """
     seen, fans = log.seen, log.fans
     budget.take(SPARSE * float((np.diff(seen.indptr).astype(float) ** 2).sum()))

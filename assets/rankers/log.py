@@ -14,8 +14,6 @@ from scipy import sparse
 from assets.ranking import Rows
 
 BLOCK = 1 << 23  # entries of items × items that are held at a time; memory alone depends on it
-
-
 SPARSE = 20  # products of two sparse matrices' entries take as long as so many of dense ones
 
 

@@ -214,11 +214,12 @@ class RankersParams(Params):
         1e11,
         gt=0,
         description="Products of two numbers that the fits of an item-to-item ranker may take, "
-        "about two minutes with all settings that are compared: item KNN takes 20 for each two "
-        "items of a user, the graph 20 for each walk of two hops, EASE one for each two items of "
-        "a user, SLIT as many as there are items for each two that follow one another. Settings "
-        "that would take more are passed over, a ranker whose first would is left out, each with "
-        "a line that says so.",
+        "some minutes with all settings that are compared. Item KNN takes 20 for each two items "
+        "of a user, as does EASE, but where users are fewer than items: one for each interaction "
+        "and item; the graph 20 for each walk of two hops; SLIT 20 for each two of the items it "
+        "reads, and one for each item and each two that follow one another. Settings that would "
+        "take more are passed over, a ranker whose first would is left out, each with a line that "
+        "says so.",
     )
     bm25: BM25Params = Field(
         BM25Params(), description="BM25, the words a query shares with a document."

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from assets.rankers.log import Budget, Log, TooLargeError, blocks
+from assets.rankers.log import SPARSE, Budget, Log, TooLargeError, blocks
 from assets.rankers.ridge import among, inverted, strongest_of_dense
 from assets.ranking import Rows
 from assets.stage import progress
@@ -114,7 +114,7 @@ def _take_early(
             f"{ENTRIES:,}: a smaller `rankers.slit.fit_history` makes them fewer."
         )
     # of SᵀS at most, where no item comes twice in a row of S
-    products = float((read**2).sum())
+    products = SPARSE * float((read**2).sum())
     budget.require(products)
     met = np.zeros((items, items), bool)
     for now, then in _pairs(place, fit_history):

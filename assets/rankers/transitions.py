@@ -36,7 +36,7 @@ def walks(
         backward: Weight of a transition taken backward.
         two_hop: Weight of two hops beside one.
         neighbours: Strongest entries kept per item, equals in order of row; None: all.
-        budget: What two hops are taken from, a product of two numbers for each walk.
+        budget: What two hops are taken from: SPARSE for each walk.
 
     Returns:
         (items, items) sparse float32, zero on the diagonal.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from assets.rankers.ease import ridge_weights
 from assets.rankers.item_knn import cosine_similarities
 from assets.rankers.item_to_item import ItemToItem
-from assets.rankers.log import Budget, Log, TooLargeError
+from assets.rankers.log import SPARSE, Budget, Log, TooLargeError
 from assets.rankers.slit import next_item_weights
 from assets.rankers.transitions import walks
 from assets.ranking import Histories
@@ -231,7 +231,7 @@ def test_slit_counts_the_products_of_both_its_matrices(case):
         for old in had[max(0, time - last) : time]
     }
     read = [min(time, last) for had in users for time in range(len(had))]
-    products = len(known) * len(pairs) + sum(count**2 for count in read)
+    products = len(known) * len(pairs) + SPARSE * sum(count**2 for count in read)
     assume(products)
     log = log_of(items, users)
     assert FITS["slit"](log, budget=Budget(products)).shape == (items, items)
